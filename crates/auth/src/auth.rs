@@ -1,0 +1,193 @@
+//! [`Auth`]: the one handle to everything.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef};
+use guard::{Denied, Guard, Principal};
+use jwt::Verifier;
+
+use crate::{
+    Clock, Error, Ids,
+    config::{Config, PublicUrl},
+    http,
+    keys::KeyRing,
+    passwords::Hasher,
+    sessions::{Sessions, http::SessionCookies},
+    storage::{Db, DbOptions, Migration, Migrations},
+    tokens::http::AccessTokens,
+    users::{User, UserId},
+};
+
+/// The tables of all slices, on both engines.
+const MIGRATIONS: Migrations = Migrations {
+    table: "countersign_migrations",
+    steps: &[Migration {
+        name: "V1__accounts",
+        sqlite: include_str!("../migrations/sqlite/V1__accounts.sql"),
+        postgres: include_str!("../migrations/postgres/V1__accounts.sql"),
+    }],
+};
+
+/// Users, passwords, sessions, tokens and keys of one installation; cheap to clone and to share.
+///
+/// Its methods are the rules, one group for each noun; [`Auth::router`] puts them on HTTP, and
+/// [`Auth::guard`] protects an application's own routes.
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    db: Db,
+    clock: Clock,
+    ids: Ids,
+    hasher: Hasher,
+    keys: KeyRing,
+    sessions: Arc<Sessions>,
+    guard: Guard,
+}
+
+/// Settings and parts from which an [`Auth`] is made.
+#[derive(Debug)]
+pub struct AuthBuilder {
+    config: Config,
+    db: Option<Db>,
+    clock: Clock,
+}
+
+impl AuthBuilder {
+    /// Uses a database that is open already, in place of `database.url`.
+    #[must_use]
+    pub fn db(mut self, db: Db) -> Self {
+        self.db = Some(db);
+        self
+    }
+
+    /// Uses another clock than that of this machine.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
+    /// hashing threads.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
+    pub async fn build(self) -> Result<Auth, Error> {
+        let Self { config, db, clock } = self;
+        let public_url = public_url(&config)?;
+        let db = match db {
+            Some(db) => db,
+            None => open_database(&config).await?,
+        };
+        db.migrate(MIGRATIONS).await?;
+        let keys = KeyRing::open(&config, &db, &clock).await?;
+        let tokens = &config.tokens;
+        let verifier = Verifier::new(keys.verifying().clone())
+            .issuer(&tokens.issuer)
+            .audience(&tokens.audience)
+            .typ(&tokens.typ)
+            .leeway(tokens.leeway)
+            .clock(clock.clone());
+        let sessions = Arc::new(Sessions::new(&config, &public_url, &db, &clock));
+        let guard = Guard::any(vec![
+            Box::new(AccessTokens::new(verifier)),
+            Box::new(SessionCookies(Arc::clone(&sessions))),
+        ]);
+        let ids = Ids::new(clock.clone());
+        let hasher = Hasher::start()?;
+        Ok(Auth(Arc::new(Inner { config, db, clock, ids, hasher, keys, sessions, guard })))
+    }
+}
+
+impl Auth {
+    /// Begins an installation with these settings.
+    #[must_use]
+    pub fn builder(config: Config) -> AuthBuilder {
+        AuthBuilder { config, db: None, clock: Clock::system() }
+    }
+
+    /// The routes of this installation, to be merged into or nested under an application's own.
+    pub fn router(&self) -> Router {
+        http::router(self.clone())
+    }
+
+    /// The guard for an application's own routes: it accepts access tokens and session cookies.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        self.0.guard.clone()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The maker of ids.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// The account of a caller.
+    ///
+    /// # Errors
+    /// 401 `account_unknown` when it is gone since the proof was made; storage errors.
+    pub async fn caller(&self, caller: &Principal) -> Result<User, Error> {
+        let id = uuid::Uuid::try_parse(caller.subject()).ok().map(UserId);
+        let user = match id {
+            Some(id) => self.user(id).await?,
+            None => None,
+        };
+        user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
+    }
+
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.0.hasher
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+}
+
+impl FromRef<Auth> for Guard {
+    fn from_ref(auth: &Auth) -> Self {
+        auth.guard()
+    }
+}
+
+async fn open_database(config: &Config) -> Result<Db, Error> {
+    let url = config.database.url.as_deref().ok_or_else(|| {
+        Error::Configuration("database.url is not set, and no open database was given".to_owned())
+    })?;
+    let options = DbOptions { pooler: config.database.pooler, ..DbOptions::new(url) };
+    Ok(Db::open(&options).await?)
+}
+
+/// Where browsers reach the installation: `http.public_url`, else the address it listens on.
+fn public_url(config: &Config) -> Result<PublicUrl, Error> {
+    match &config.http.public_url {
+        Some(url) => Ok(url.clone()),
+        None => format!("http://{}", config.http.listen).parse().map_err(Error::Configuration),
+    }
+}

@@ -1,0 +1,447 @@
+//! Every knob, its default and its documentation, in one place.
+//!
+//! [`Config`] is a plain struct: take [`Config::default`] and change what differs. The server fills the
+//! same struct from a file, the environment and flags; the doc comments below are the text of the
+//! commented example file.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use confique::{Config as _, Layer as _};
+use ipnet::IpNet;
+use jwt::Algorithm;
+use serde::{Deserialize, Deserializer, de};
+
+/// All settings of an installation, by section.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Config {
+    /// How the installation is reached.
+    #[config(nested)]
+    pub http: Http,
+    /// Where its data lies.
+    #[config(nested)]
+    pub database: Database,
+    /// Which kinds of login it offers.
+    #[config(nested)]
+    pub auth: Modes,
+    /// Who may have an account.
+    #[config(nested)]
+    pub accounts: Accounts,
+    /// Server-side sessions, held by a cookie.
+    #[config(nested)]
+    pub sessions: Sessions,
+    /// Access and refresh tokens.
+    #[config(nested)]
+    pub tokens: Tokens,
+    /// What signs the tokens.
+    #[config(nested)]
+    pub keys: Keys,
+    /// Limits on guessing.
+    #[config(nested)]
+    pub limits: Limits,
+    /// How mail is sent.
+    #[config(nested)]
+    pub mail: Mail,
+    /// What is logged, and how.
+    #[config(nested)]
+    pub log: Log,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Http {
+    /// The address and port to listen on; port 0 asks for a free one.
+    #[config(default = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// The address under which browsers reach this server, such as `https://auth.example.com`.
+    /// Cookies, the cross-site check and links in mail follow it. Without it, `http://` and the address
+    /// it listens on.
+    pub public_url: Option<PublicUrl>,
+    /// Proxies whose `X-Forwarded-For` is believed, as CIDR networks; none by default.
+    #[config(default = [])]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.
+    #[config(default = [])]
+    pub cors_origins: Vec<String>,
+    /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// Section `database`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Database {
+    /// `sqlite://path` or `postgres://user@host/name`. Without it, SQLite in the data folder.
+    pub url: Option<String>,
+    /// Set this behind a transaction pooler: no named statements, and polling in place of LISTEN.
+    #[config(default = false)]
+    pub pooler: bool,
+}
+
+/// Section `auth`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Modes {
+    /// Which logins are offered: `jwt` (signed tokens), `session` (a cookie, the server remembers) or
+    /// `both`. Credentials of the other kind stay good until they expire.
+    #[config(default = "both")]
+    pub mode: Mode,
+}
+
+/// Section `accounts`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Accounts {
+    /// Who may register: `open` (anyone), `invite` (those with an invitation) or `closed` (no one).
+    #[config(default = "open")]
+    pub registration: Registration,
+    /// Whether an address must be confirmed by mail before its first login.
+    #[config(default = false)]
+    pub verify_email: bool,
+    /// The roles that an account may have, each of `a-z`, `0-9`, `_` and `-`.
+    #[config(default = ["user", "admin"])]
+    pub roles: Vec<String>,
+}
+
+/// Section `sessions`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Sessions {
+    /// Where sessions live: `database` (they outlast a restart, all instances see them) or `memory`.
+    #[config(default = "database")]
+    pub store: Store,
+    /// A session ends after this long without use.
+    #[config(default = "12h", deserialize_with = duration)]
+    pub idle: Duration,
+    /// A session ends this long after its login, however much it is used.
+    #[config(default = "30d", deserialize_with = duration)]
+    pub absolute: Duration,
+}
+
+/// Section `tokens`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Tokens {
+    /// The signature algorithm: `HS256` (one secret, for an API that verifies its own tokens), `HS384`
+    /// or `HS512`.
+    #[config(default = "HS256", deserialize_with = algorithm)]
+    pub algorithm: Algorithm,
+    /// The claim `iss`. Never derived from address or port, so that instances agree on it.
+    #[config(default = "countersign")]
+    pub issuer: String,
+    /// The claim `aud`: whom the tokens are for.
+    #[config(default = "countersign")]
+    pub audience: String,
+    /// How long an access token lives.
+    #[config(default = "10m", deserialize_with = duration)]
+    pub access_lifetime: Duration,
+    /// How long a refresh token lives without being used.
+    #[config(default = "30d", deserialize_with = duration)]
+    pub refresh_lifetime: Duration,
+    /// By how much the clocks of issuer and verifier may differ; at most one minute.
+    #[config(default = "30s", deserialize_with = duration)]
+    pub leeway: Duration,
+    /// The header `typ` of access tokens: `JWT`, or `at+jwt` (RFC 9068).
+    #[config(default = "JWT")]
+    pub typ: String,
+}
+
+/// Section `keys`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Keys {
+    /// Files with an HS* secret each: the file's bytes without one trailing newline, at least 32. The
+    /// first signs, all verify. Without any, a key is made in the database on first start.
+    #[config(default = [], deserialize_with = one_or_many)]
+    pub secret_file: Vec<PathBuf>,
+    /// A file with the private key of an asymmetric algorithm, as PEM.
+    pub private_key_file: Option<PathBuf>,
+    /// A file with the master key (32 random bytes in base64 or hex) under which keys in the database
+    /// are encrypted.
+    pub master_key_file: Option<PathBuf>,
+    /// How often a key that was made in the database is replaced.
+    #[config(default = "30d", deserialize_with = duration)]
+    pub rotation: Duration,
+}
+
+/// Section `limits`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Limits {
+    /// Whether guessing is slowed down; may be false only on loopback.
+    #[config(default = true)]
+    pub enabled: bool,
+}
+
+/// Section `mail`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Mail {
+    /// The mail server, such as `smtps://user@mail.example.com:465`.
+    pub url: Option<String>,
+    /// A file with the password for the mail server.
+    pub password_file: Option<PathBuf>,
+    /// The sender's address.
+    pub from: Option<String>,
+}
+
+/// Section `log`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Log {
+    /// `text` for people or `json` for machines, one event a line.
+    #[config(default = "text")]
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a list such as `info,countersign=debug`.
+    #[config(default = "info")]
+    pub level: String,
+}
+
+/// Which kinds of login are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Signed tokens only.
+    Jwt,
+    /// Server-side sessions only.
+    Session,
+    /// Both, side by side.
+    Both,
+}
+
+impl Mode {
+    /// Says whether `/login` answers.
+    #[must_use]
+    pub fn offers_tokens(self) -> bool {
+        self != Self::Session
+    }
+
+    /// Says whether `/login/session` answers.
+    #[must_use]
+    pub fn offers_sessions(self) -> bool {
+        self != Self::Jwt
+    }
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Anyone.
+    Open,
+    /// Those with an invitation.
+    Invite,
+    /// No one; accounts are made by an administrator.
+    Closed,
+}
+
+/// Where sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Store {
+    /// In the database: they outlast a restart, and every instance sees them.
+    Database,
+    /// In this process: gone with it.
+    Memory,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The address under which browsers reach the server: a scheme and a host, perhaps a port and a path.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicUrl {
+    text: String,
+    origin: String,
+    host: String,
+}
+
+impl PublicUrl {
+    /// The whole, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port, as browsers write them in the header `Origin` (RFC 6454 §6.2).
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Says whether cookies travel encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https://")
+    }
+
+    /// Says whether the host names this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback_host(&self.host)
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = |why: &str| format!("{text:?} is no public URL: {why}");
+        let text = text.trim_end_matches('/');
+        let uri: ::http::Uri = text.parse().map_err(|_| refuse("it does not parse"))?;
+        let scheme = uri.scheme_str().ok_or_else(|| refuse("it has no scheme"))?;
+        if !matches!(scheme, "http" | "https") {
+            return Err(refuse("its scheme is neither http nor https"));
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return Err(refuse("it has a query or a fragment"));
+        }
+        let authority = uri.authority().ok_or_else(|| refuse("it has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(refuse("it has a user name"));
+        }
+        let host = authority.host().to_ascii_lowercase();
+        let port = match (scheme, authority.port_u16()) {
+            (_, None) | ("http", Some(80)) | ("https", Some(443)) => String::new(),
+            (_, Some(port)) => format!(":{port}"),
+        };
+        Ok(Self { text: text.to_owned(), origin: format!("{scheme}://{host}{port}"), host })
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Says whether a host name stands for this machine: `localhost` and names below it (RFC 6761 §6.3), or
+/// a loopback address.
+#[must_use]
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a test shows that every default parses")]
+        Self::from_layer(<Self as confique::Config>::Layer::default_values())
+            .expect("every required setting has a default")
+    }
+}
+
+/// A duration as text: a whole number and one of `s`, `m`, `h`, `d`, as in `10m`.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let refuse =
+        || format!("{text:?} is no duration: a whole number and s, m, h or d, as in \"10m\"");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(refuse()),
+    };
+    let digits = text.strip_suffix(unit).unwrap_or_default();
+    if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
+        return Err(refuse());
+    }
+    let number: u64 = digits.parse().map_err(|_| refuse())?;
+    // Ten thousand years: later arithmetic on times stays far from its limits.
+    match number.checked_mul(seconds) {
+        Some(seconds) if seconds <= 315_360_000_000 => Ok(Duration::from_secs(seconds)),
+        _ => Err(refuse()),
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+fn algorithm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Algorithm, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|_| de::Error::custom(format!("{name:?} is no signature algorithm")))
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_sound_default() {
+        let config = Config::default();
+        assert_eq!(config.http.listen.port(), 8000);
+        assert_eq!(config.tokens.access_lifetime, Duration::from_secs(600));
+        assert_eq!(config.sessions.idle, Duration::from_secs(12 * 3600));
+        assert_eq!(config.auth.mode, Mode::Both);
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(parse_duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        for text in
+            ["", "m", "10", "-1s", "+1s", "1.5h", "10 m", "99999999999999999999s", "9m9", "1é"]
+        {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_a_plain_origin_with_at_most_a_path() {
+        let url: PublicUrl = "https://Auth.Example.com:443/base/".parse().expect("a URL");
+        assert_eq!(url.origin(), "https://auth.example.com");
+        assert_eq!(url.as_str(), "https://Auth.Example.com:443/base");
+        assert!(url.is_https() && !url.is_loopback());
+        for text in ["", "auth.example.com", "ftp://a", "https://a?b", "https://u@a", "https://a#b"]
+        {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_hosts_are_told_from_names_that_only_look_like_them() {
+        for host in ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "LOCALHOST"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in ["localhost.example.com", "127.0.0.1.example.com", "example.com", "0.0.0.0"] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+}

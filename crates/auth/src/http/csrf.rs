@@ -1,0 +1,131 @@
+//! The cross-site rule: a browser sends cookies along with requests that other sites make it send.
+
+use axum::http::{HeaderMap, Method, header::ORIGIN};
+use guard::Denied;
+
+use crate::config::PublicUrl;
+
+/// Refuses requests that another site made a browser send with its session cookie, or to get one.
+///
+/// The browser says where a request comes from (`Sec-Fetch-Site`, Fetch Metadata §2.3; `Origin`, RFC
+/// 6454 §7); no token has to be carried about.
+#[derive(Debug, Clone)]
+pub(crate) struct CrossSite {
+    own: Vec<String>,
+    listed: Vec<String>,
+}
+
+impl CrossSite {
+    /// The rule of a server at this address, for itself and the origins of `http.cors_origins`.
+    pub(crate) fn new(public_url: &PublicUrl, cors_origins: &[String]) -> Self {
+        let origin = public_url.origin();
+        let mut own = vec![origin.to_owned()];
+        // On loopback the names of this machine stand for each other: the port is the same program.
+        if public_url.is_loopback() && !public_url.is_https() {
+            let port = origin.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            own.extend(
+                ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}{port}")),
+            );
+        }
+        Self { own, listed: cors_origins.to_vec() }
+    }
+
+    /// Checks a request that carries the session cookie, or would be given one.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        carries_cookie: bool,
+    ) -> Result<(), Denied> {
+        if method.is_safe() {
+            return Ok(());
+        }
+        let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+        let origin = headers.get(ORIGIN).map(|value| value.as_bytes());
+        let is = |origins: &[String]| origins.iter().any(|own| Some(own.as_bytes()) == origin);
+        let refused = match (site, origin) {
+            (None, None) => carries_cookie,
+            (Some(b"same-origin" | b"none"), None) => false,
+            (Some(b"same-origin" | b"none") | None, Some(_)) => !is(&self.own) && !is(&self.listed),
+            (Some(_), _) => !is(&self.listed),
+        };
+        if refused {
+            return Err(Denied::forbidden(
+                "cross_site",
+                "the request does not come from a page of this server or of a listed origin",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn allowed(site: Option<&str>, origin: Option<&str>, carries_cookie: bool) -> bool {
+        let url = "https://auth.example.com".parse().expect("a URL");
+        let rule = CrossSite::new(&url, &["https://app.example.com".to_owned()]);
+        let mut headers = HeaderMap::new();
+        if let Some(site) = site {
+            headers.insert("sec-fetch-site", HeaderValue::from_str(site).expect("header"));
+        }
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, HeaderValue::from_str(origin).expect("header"));
+        }
+        assert!(rule.check(&Method::GET, &headers, carries_cookie).is_ok());
+        rule.check(&Method::POST, &headers, carries_cookie).is_ok()
+    }
+
+    #[test]
+    fn the_site_that_the_browser_names_decides() {
+        assert!(allowed(Some("same-origin"), None, true));
+        assert!(allowed(Some("same-origin"), Some("https://auth.example.com"), true));
+        assert!(allowed(Some("none"), None, true));
+        for site in ["cross-site", "same-site", "", "Same-Origin", "unknown"] {
+            assert!(!allowed(Some(site), None, true), "{site}");
+            assert!(!allowed(Some(site), Some("https://auth.example.com"), true), "{site}");
+            assert!(!allowed(Some(site), Some("https://evil.example"), true), "{site}");
+            assert!(allowed(Some(site), Some("https://app.example.com"), true), "{site}");
+        }
+    }
+
+    #[test]
+    fn without_it_the_origin_decides() {
+        assert!(allowed(None, Some("https://auth.example.com"), true));
+        assert!(allowed(None, Some("https://app.example.com"), true));
+        for origin in [
+            "null",
+            "https://evil.example",
+            "https://auth.example.com.evil.example",
+            "http://auth.example.com",
+            "https://auth.example.com:444",
+            "",
+        ] {
+            assert!(!allowed(None, Some(origin), true), "{origin}");
+            assert!(!allowed(None, Some(origin), false), "{origin}");
+            assert!(!allowed(Some("same-origin"), Some(origin), false), "{origin}");
+        }
+    }
+
+    #[test]
+    fn without_both_only_a_request_without_the_cookie_passes() {
+        assert!(allowed(None, None, false));
+        assert!(!allowed(None, None, true));
+    }
+
+    #[test]
+    fn on_loopback_the_names_of_this_machine_are_one() {
+        let rule = CrossSite::new(&"http://127.0.0.1:8000".parse().expect("a URL"), &[]);
+        let check = |origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, HeaderValue::from_str(origin).expect("header"));
+            rule.check(&Method::POST, &headers, true).is_ok()
+        };
+        assert!(check("http://localhost:8000") && check("http://[::1]:8000"));
+        assert!(!check("http://localhost:8001") && !check("http://evil.localhost:8000"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Keys: what signs the tokens, where it lies, and what verifies them.
+
+pub(crate) mod http;
+mod seal;
+mod storage;
+mod strength;
+
+use std::path::Path;
+
+use jwt::{Algorithm, Jwks, SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use self::seal::MasterKey;
+pub use self::strength::weakness;
+use crate::{Clock, Error, config::Config, storage::Db};
+
+/// The key that signs, and all that verify.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    signing: SigningKey,
+    verifying: Jwks,
+    /// The key set as it is published: public keys only, and their strong validator.
+    published: String,
+}
+
+/// A key as it lies in the table.
+pub(crate) struct StoredKey {
+    kid: String,
+    algorithm: String,
+    material: Zeroizing<Vec<u8>>,
+    sealed: bool,
+}
+
+impl KeyRing {
+    /// Loads the keys of an installation: the secrets of `keys.secret_file`, or those in the database,
+    /// where the first start makes one.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] says which setting or file is wrong; storage errors.
+    pub(crate) async fn open(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Error> {
+        let algorithm = config.tokens.algorithm;
+        let typ = &config.tokens.typ;
+        let keys = if config.keys.secret_file.is_empty() {
+            let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
+            stored(algorithm, db, clock, master.as_ref()).await?
+        } else {
+            let read = |path| secret_from_file(algorithm, path);
+            config.keys.secret_file.iter().map(|path| read(path)).collect::<Result<_, _>>()?
+        };
+        let mut keys = keys.into_iter();
+        let signing = keys
+            .next()
+            .ok_or_else(|| Error::Configuration("there is no key to sign with".to_owned()))?
+            .with_typ(typ);
+        let verifying: Vec<VerifyingKey> = std::iter::once(signing.verifying_key())
+            .chain(keys.map(|key| key.verifying_key()))
+            .collect();
+        let verifying = Jwks::new(verifying).map_err(|error| {
+            Error::Configuration(format!("keys.secret_file: {error}; is a file listed twice?"))
+        })?;
+        let published = verifying.to_json();
+        Ok(Self { signing, verifying, published })
+    }
+
+    /// The key that signs new tokens.
+    pub(crate) fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
+    /// All keys that verify.
+    pub(crate) fn verifying(&self) -> &Jwks {
+        &self.verifying
+    }
+
+    /// The published key set (RFC 7517 §5), as JSON.
+    pub(crate) fn published(&self) -> &str {
+        &self.published
+    }
+}
+
+/// Reads a secret that others share: the file's bytes without one trailing newline.
+///
+/// # Errors
+/// [`Error::Configuration`] names the file and what is wrong with it.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut secret = Zeroizing::new(std::fs::read(path).map_err(|error| {
+        Error::Configuration(format!("the secret file {} cannot be read: {error}", path.display()))
+    })?);
+    if secret.last() == Some(&b'\n') {
+        secret.pop();
+    }
+    Ok(secret)
+}
+
+fn secret_from_file(algorithm: Algorithm, path: &Path) -> Result<SigningKey, Error> {
+    let secret = read_secret(path)?;
+    let key = SigningKey::from_secret(algorithm, &secret).map_err(|error| {
+        Error::Configuration(format!("the secret file {}: {error}", path.display()))
+    })?;
+    Ok(key.with_derived_kid())
+}
+
+async fn stored(
+    algorithm: Algorithm,
+    db: &Db,
+    clock: &Clock,
+    master: Option<&MasterKey>,
+) -> Result<Vec<SigningKey>, Error> {
+    let fresh = SigningKey::generate(algorithm)
+        .map_err(|error| Error::Configuration(format!("tokens.algorithm: {error}")))?
+        .with_derived_kid();
+    let fresh = StoredKey::new(&fresh, master)?;
+    let rows = storage::keys_open(db, fresh, clock.now()).await?;
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in rows {
+        keys.push(row.open(master)?);
+        // A master key that was given later seals what lay plain before it.
+        if let (Some(master), false) = (master, row.sealed) {
+            storage::key_reseal(db, row.seal(master)?).await?;
+        }
+    }
+    Ok(keys)
+}
+
+impl StoredKey {
+    fn new(key: &SigningKey, master: Option<&MasterKey>) -> Result<Self, Error> {
+        let secret = key
+            .expose_secret()
+            .ok_or_else(|| Error::internal("only secrets are kept in the table so far"))?;
+        let plain = Self {
+            kid: key.kid().unwrap_or_default().to_owned(),
+            algorithm: key.algorithm().name().to_owned(),
+            material: Zeroizing::new(secret.to_vec()),
+            sealed: false,
+        };
+        match master {
+            Some(master) => plain.seal(master),
+            None => Ok(plain),
+        }
+    }
+
+    /// What the sealed material is bound to: it opens as this key and no other.
+    fn context(&self) -> String {
+        format!("countersign key {} {}", self.kid, self.algorithm)
+    }
+
+    fn seal(&self, master: &MasterKey) -> Result<Self, Error> {
+        Ok(Self {
+            kid: self.kid.clone(),
+            algorithm: self.algorithm.clone(),
+            material: Zeroizing::new(master.seal(&self.material, &self.context())?),
+            sealed: true,
+        })
+    }
+
+    fn open(&self, master: Option<&MasterKey>) -> Result<SigningKey, Error> {
+        let refuse = |why: &str| Error::Configuration(format!("key {}: {why}", self.kid));
+        let secret = match (self.sealed, master) {
+            (false, _) => self.material.clone(),
+            (true, Some(master)) => {
+                master.open(&self.material, &self.context()).ok_or_else(|| {
+                    refuse(
+                        "it was sealed under another master key than that of keys.master_key_file",
+                    )
+                })?
+            }
+            (true, None) => {
+                return Err(refuse("it is sealed; set keys.master_key_file to its master key"));
+            }
+        };
+        let algorithm: Algorithm = self
+            .algorithm
+            .parse()
+            .map_err(|_| refuse("this version does not know its algorithm"))?;
+        let key = SigningKey::from_secret(algorithm, &secret)
+            .map_err(|error| refuse(&error.to_string()))?;
+        Ok(key.with_kid(self.kid.as_str()))
+    }
+}

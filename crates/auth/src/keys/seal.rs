@@ -1,0 +1,119 @@
+use std::{fmt, path::Path};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+const KEY_LEN: usize = 32;
+const NONCE_LEN: usize = aws_lc_rs::aead::NONCE_LEN;
+
+/// The key under which other keys lie encrypted: AES-256-GCM with a random nonce for each.
+pub(crate) struct MasterKey(RandomizedNonceKey);
+
+impl MasterKey {
+    /// Reads a master key: 32 bytes as they are, or as 64 hex digits.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let refuse = |why: &str| {
+            Error::Configuration(format!("the master key file {}: {why}", path.display()))
+        };
+        let text = Zeroizing::new(std::fs::read(path).map_err(|error| refuse(&error.to_string()))?);
+        let key = match text.len() {
+            KEY_LEN => text,
+            _ => hex_key(text.trim_ascii()).ok_or_else(|| {
+                refuse("it must hold 32 random bytes, as they are or as 64 hex digits")
+            })?,
+        };
+        RandomizedNonceKey::new(&AES_256_GCM, &key).map(Self).map_err(|_| refuse("it is not a key"))
+    }
+
+    /// Encrypts and binds to a context: nonce, ciphertext and tag in one.
+    pub(crate) fn seal(&self, plain: &[u8], context: &str) -> Result<Vec<u8>, Error> {
+        let mut text = plain.to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(context), &mut text)
+            .map_err(|_| Error::internal("a key could not be sealed"))?;
+        Ok([nonce.as_ref().as_slice(), &text].concat())
+    }
+
+    /// Decrypts; `None` when the key, the context or a bit is another.
+    pub(crate) fn open(&self, sealed: &[u8], context: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let plain = self.0.open_in_place(nonce, Aad::from(context), &mut text).ok()?.len();
+        text.truncate(plain);
+        Some(text)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+fn hex_key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if text.len() != 2 * KEY_LEN {
+        return None;
+    }
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.chunks_exact(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        })
+        .collect::<Option<Vec<u8>>>()
+        .map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn master(fill: u8) -> MasterKey {
+        MasterKey(RandomizedNonceKey::new(&AES_256_GCM, &[fill; KEY_LEN]).expect("a key"))
+    }
+
+    #[test]
+    fn what_is_sealed_opens_under_its_key_and_context_only() {
+        let sealed = master(1).seal(b"the secret", "key a").expect("sealed");
+        assert_eq!(
+            master(1).open(&sealed, "key a").as_deref().map(Vec::as_slice),
+            Some(&b"the secret"[..])
+        );
+        assert_eq!(master(2).open(&sealed, "key a"), None);
+        assert_eq!(master(1).open(&sealed, "key b"), None);
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[place] ^= 1;
+            assert_eq!(master(1).open(&changed, "key a"), None, "byte {place}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(master(1).open(&sealed[..length], "key a"), None);
+        }
+        assert_ne!(sealed, master(1).seal(b"the secret", "key a").expect("sealed"));
+    }
+
+    #[test]
+    fn a_master_key_is_read_as_bytes_or_as_hex() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("master");
+        let sealed = master(0xab).seal(b"x", "c").expect("sealed");
+        for text in [
+            vec![0xab; 32],
+            "ab".repeat(32).into_bytes(),
+            format!("{}\n", "AB".repeat(32)).into_bytes(),
+        ] {
+            std::fs::write(&path, text).expect("written");
+            let key = MasterKey::read(&path).expect("read");
+            assert!(key.open(&sealed, "c").is_some());
+        }
+        for text in [&b""[..], &[0xab; 31], &[0xab; 33], "zz".repeat(32).as_bytes()] {
+            std::fs::write(&path, text).expect("written");
+            assert!(MasterKey::read(&path).is_err());
+        }
+    }
+}

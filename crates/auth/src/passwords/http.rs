@@ -1,0 +1,95 @@
+use axum::{
+    Json as JsonBody, Router,
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, Method, StatusCode, header::SET_COOKIE},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Login;
+use crate::{
+    Auth, Error,
+    http::{JsonOrForm, OAuthError},
+    tokens::AccessToken,
+    users::{User, http::Account},
+};
+
+pub(crate) fn routes() -> Router<Auth> {
+    Router::new().route("/login", post(login)).route("/login/session", post(login_session))
+}
+
+/// An address and a password, as JSON or as the form of RFC 6749 §4.3.2.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    email: String,
+    password: Zeroizing<String>,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+}
+
+async fn login(State(auth): State<Auth>, request: Request) -> Result<JsonBody<Tokens>, OAuthError> {
+    if !auth.config().auth.mode.offers_tokens() {
+        return Err(Error::ModeDisabled.into());
+    }
+    let user = authenticate(&auth, request).await?;
+    let AccessToken { token, expires_in } = auth.access_token(&user)?;
+    Ok(JsonBody(Tokens { access_token: token, token_type: "Bearer", expires_in }))
+}
+
+async fn login_session(
+    State(auth): State<Auth>,
+    method: Method,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    if !auth.config().auth.mode.offers_sessions() {
+        return Err(Error::ModeDisabled.into());
+    }
+    let replaced = auth.sessions().presented(&method, &headers).map_err(Error::from)?;
+    let user = authenticate(&auth, request).await?;
+    let cookie = auth.session_start(&user, replaced).await?;
+    Ok((StatusCode::OK, [(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
+}
+
+async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {
+    let Credentials { email, password } = credentials(request).await?;
+    let Login::Complete(user) = auth.login(&email, &password).await?;
+    Ok(user)
+}
+
+async fn credentials(request: Request) -> Result<Credentials, Error> {
+    let parameters = match JsonOrForm::from_request(request, &()).await? {
+        JsonOrForm::Json(credentials) => return Ok(credentials),
+        JsonOrForm::Form(parameters) => parameters,
+    };
+    let (mut email, mut password, mut grant) = (None, None, None);
+    for (name, value) in parameters {
+        let slot = match name.as_str() {
+            "username" => &mut email,
+            "password" => &mut password,
+            "grant_type" => &mut grant,
+            // RFC 6749 §3.2: parameters that are not known are ignored.
+            _ => continue,
+        };
+        if slot.replace(Zeroizing::new(value)).is_some() {
+            return Err(Error::BodyInvalid(format!("parameter {name:?} stands twice")));
+        }
+    }
+    // RFC 6749 §3.1: a parameter without a value counts as left out.
+    let given = |value: Option<Zeroizing<String>>| value.filter(|value| !value.is_empty());
+    if given(grant).is_some_and(|grant| *grant != "password") {
+        return Err(Error::GrantUnsupported);
+    }
+    let missing = |name: &str| Error::BodyInvalid(format!("missing parameter {name:?}"));
+    let email = given(email).ok_or_else(|| missing("username"))?;
+    let password = given(password).ok_or_else(|| missing("password"))?;
+    Ok(Credentials { email: email.to_string(), password })
+}

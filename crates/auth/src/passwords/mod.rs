@@ -1,0 +1,177 @@
+//! Passwords: what one must be, and whether one is right.
+
+mod hasher;
+pub(crate) mod http;
+pub(crate) mod storage;
+
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+use zxcvbn::Score;
+
+pub(crate) use self::hasher::Hasher;
+use crate::{
+    Auth, Error,
+    users::{Email, User},
+};
+
+/// Characters a password must have: NIST SP 800-63B-4 §3.1.1.2 with a second factor at hand.
+pub const MIN_LENGTH: usize = 8;
+/// Characters a password may have; the whole of it counts.
+pub const MAX_LENGTH: usize = 128;
+/// More bytes than any password of [`MAX_LENGTH`] characters: what is longer is not even normalised.
+const MAX_BYTES: usize = MAX_LENGTH * 18;
+
+/// A password in normal form (NFKC, as NIST SP 800-63B-4 §3.1.1.2 asks), kept out of logs and wiped.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Reads what somebody typed; `None` when no password of this installation can look like that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_BYTES {
+            return None;
+        }
+        let normal = Zeroizing::new(text.nfkc().collect::<String>());
+        let sound = normal.chars().count() <= MAX_LENGTH && !normal.contains('\0');
+        sound.then_some(Self(normal))
+    }
+
+    fn length(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    fn into_inner(self) -> Zeroizing<String> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// How a login with the right password goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Login {
+    /// Nothing more is needed: this is who it is.
+    Complete(User),
+}
+
+impl Auth {
+    /// Checks an address and a password.
+    ///
+    /// An unknown address, a wrong password and a disabled account cost the same and answer the same.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`]; [`Error::HashingBusy`] when too many wait; storage errors.
+    pub async fn login(&self, email: &str, password: &str) -> Result<Login, Error> {
+        let account = match Email::parse(email) {
+            Ok(email) => storage::account_by_email(self.db(), &email).await?,
+            Err(_) => None,
+        };
+        let (user, hash) = account.unzip();
+        let right = match Password::parse(password) {
+            Some(password) => self.hasher().verify(password.into_inner(), hash).await?,
+            None => self.hasher().verify(Zeroizing::default(), None).await?,
+        };
+        match user {
+            Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
+            _ => Err(Error::InvalidCredentials),
+        }
+    }
+
+    /// Hashes a new password after it has met the rules.
+    pub(crate) async fn password_hash(
+        &self,
+        password: &str,
+        email: &Email,
+        name: Option<&str>,
+    ) -> Result<String, Error> {
+        let password = Password::parse(password).ok_or_else(|| {
+            Error::PasswordRefused(format!(
+                "it must have at most {MAX_LENGTH} characters, none of them NUL"
+            ))
+        })?;
+        if password.length() < MIN_LENGTH {
+            return Err(Error::PasswordRefused(format!(
+                "it must have at least {MIN_LENGTH} characters"
+            )));
+        }
+        let known: Vec<String> = [Some(email.as_str()), name, Some("countersign")]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect();
+        let (password, weakness) = self
+            .hasher()
+            .run(move |_| {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let weakness = weakness(&password, &known);
+                Ok((password, weakness))
+            })
+            .await?;
+        match weakness {
+            Some(reasons) => Err(Error::PasswordRefused(reasons)),
+            None => self.hasher().hash(password.into_inner()).await,
+        }
+    }
+}
+
+/// Why a password is too easy to guess; `None` when it is good enough.
+fn weakness(password: &Password, known: &[&str]) -> Option<String> {
+    let estimate = zxcvbn::zxcvbn(&password.0, known);
+    if estimate.score() >= Score::Three {
+        return None;
+    }
+    let mut reasons = vec!["it is too easy to guess".to_owned()];
+    if let Some(feedback) = estimate.feedback() {
+        reasons.extend(feedback.warning().map(|warning| warning.to_string()));
+        reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
+    }
+    let reasons: Vec<&str> = reasons.iter().map(|reason| reason.trim_end_matches('.')).collect();
+    Some(reasons.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_compared_in_its_normal_form() {
+        let composed = Password::parse("caf\u{e9} au lait, s'il vous pla\u{ee}t").expect("sound");
+        let decomposed =
+            Password::parse("cafe\u{301} au lait, s'il vous plai\u{302}t").expect("sound");
+        assert_eq!(composed.0, decomposed.0);
+    }
+
+    #[test]
+    fn length_is_counted_in_characters_and_the_end_is_not_cut() {
+        assert!(Password::parse(&"ö".repeat(MAX_LENGTH)).is_some());
+        assert!(Password::parse(&"ö".repeat(MAX_LENGTH + 1)).is_none());
+        assert!(Password::parse(&"a".repeat(100_000)).is_none());
+        assert!(Password::parse("with\0nul").is_none());
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_with_reasons() {
+        for text in ["password", "12345678", "qwertyuiop", "letmein123", "aaaaaaaaaaaa"] {
+            let password = Password::parse(text).expect("sound");
+            let reasons = weakness(&password, &[]).expect(text);
+            assert!(reasons.starts_with("it is too easy to guess"), "{reasons}");
+        }
+        let own = Password::parse("someone.special").expect("sound");
+        assert!(weakness(&own, &["someone.special@example.com", "someone.special"]).is_some());
+        let good = Password::parse("four unrelated gravel words").expect("sound");
+        assert_eq!(weakness(&good, &["someone@example.com"]), None);
+    }
+
+    #[test]
+    fn debug_output_shows_no_password() {
+        let password = Password::parse("four unrelated gravel words").expect("sound");
+        assert_eq!(format!("{password:?}"), "Password(…)");
+    }
+}

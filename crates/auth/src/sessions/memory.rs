@@ -1,0 +1,125 @@
+use std::{
+    collections::HashMap,
+    future::ready,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jwt::Timestamp;
+
+use super::{Answer, Dead, Session, SessionStore};
+use crate::{Error, secret::SecretHash, users::UserId};
+
+/// Sessions that one account may have at once; a further login ends the oldest. The memory of this store
+/// is bounded by the accounts, not by how often somebody logs in.
+const PER_USER: usize = 100;
+
+/// Sessions in the memory of this process: gone when it ends.
+#[derive(Default)]
+pub(crate) struct MemorySessions(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    sessions: HashMap<SecretHash, Session>,
+    /// Oldest first.
+    by_user: HashMap<UserId, Vec<SecretHash>>,
+}
+
+impl Table {
+    fn remove(&mut self, secret: SecretHash) -> Option<Session> {
+        let session = self.sessions.remove(&secret)?;
+        if let Some(own) = self.by_user.get_mut(&session.user_id) {
+            own.retain(|other| *other != secret);
+            if own.is_empty() {
+                self.by_user.remove(&session.user_id);
+            }
+        }
+        Some(session)
+    }
+
+    fn insert(&mut self, session: Session, secret: SecretHash, dead: Dead) {
+        let own = self.by_user.get(&session.user_id).cloned().unwrap_or_default();
+        let surplus = (own.len() + 1).saturating_sub(PER_USER);
+        for (place, old) in own.iter().enumerate() {
+            let over = self.sessions.get(old).is_none_or(|session| dead.holds(session));
+            if over || place < surplus {
+                self.remove(*old);
+            }
+        }
+        self.by_user.entry(session.user_id).or_default().push(secret);
+        self.sessions.insert(secret, session);
+    }
+}
+
+impl MemorySessions {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
+    Box::pin(ready(Ok::<_, Error>(value)))
+}
+
+impl SessionStore for MemorySessions {
+    fn create(
+        &self,
+        session: Session,
+        secret: SecretHash,
+        replaced: Option<SecretHash>,
+        dead: Dead,
+    ) -> Answer<'_, ()> {
+        let mut table = self.table();
+        if let Some(replaced) = replaced {
+            table.remove(replaced);
+        }
+        table.insert(session, secret, dead);
+        answer(())
+    }
+
+    fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
+        answer(self.table().sessions.get(&secret).cloned())
+    }
+
+    fn touch(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, ()> {
+        if let Some(session) = self.table().sessions.get_mut(&secret) {
+            session.last_used_at = session.last_used_at.max(now);
+        }
+        answer(())
+    }
+
+    fn remove(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
+        answer(self.table().remove(secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::secret::OpaqueSecret;
+
+    #[tokio::test]
+    async fn an_account_keeps_its_hundred_newest_sessions() {
+        let store = MemorySessions::default();
+        let user_id = UserId(Uuid::nil());
+        let dead = Dead { created_before: 0, used_before: 0 };
+        let mut secrets = Vec::new();
+        for number in 0..150_u128 {
+            let session = Session {
+                id: Uuid::from_u128(number),
+                user_id,
+                created_at: Timestamp::new(1),
+                last_used_at: Timestamp::new(1),
+            };
+            let secret = OpaqueSecret::generate().expect("randomness").hash();
+            store.create(session, secret, None, dead).await.expect("created");
+            secrets.push(secret);
+        }
+        let table = store.table();
+        assert_eq!(table.sessions.len(), PER_USER);
+        assert!(!table.sessions.contains_key(&secrets[49]));
+        assert!(table.sessions.contains_key(&secrets[50]));
+        assert!(table.sessions.contains_key(&secrets[149]));
+    }
+}

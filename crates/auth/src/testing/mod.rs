@@ -1,0 +1,1 @@
+//! For tests: a ready installation, a clock to set, and the promises of storage.

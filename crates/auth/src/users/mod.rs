@@ -1,0 +1,145 @@
+//! Users: who has an account.
+
+mod email;
+pub(crate) mod http;
+pub(crate) mod storage;
+
+use jwt::Timestamp;
+use uuid::Uuid;
+
+pub use self::email::Email;
+use crate::{
+    Auth, Error,
+    config::Registration,
+    roles::{self, Roles},
+    storage::Row,
+};
+
+/// Characters a name may have.
+const MAX_NAME: usize = 100;
+
+/// The stable id of an account: the claim `sub`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserId(pub Uuid);
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The stable id.
+    pub id: UserId,
+    /// The address it logs in with.
+    pub email: Email,
+    /// The name to show.
+    pub name: Option<String>,
+    /// What it may do.
+    pub roles: Roles,
+    /// Rises with each change that ends the tokens made before it: the claim `gen`.
+    pub generation: i64,
+    /// Whether it is kept from logging in.
+    pub disabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a new account is made of.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    /// The address to log in with.
+    pub email: &'a str,
+    /// The password, in the clear.
+    pub password: &'a str,
+    /// The name to show.
+    pub name: Option<&'a str>,
+    /// What it may do.
+    pub roles: &'a [&'a str],
+}
+
+impl User {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: UserId(row.get("id")?),
+            email: Email::from_stored(row.get("email")?),
+            name: row.get("name")?,
+            roles: Roles::from_stored(&row.get::<String>("roles")?),
+            generation: row.get("generation")?,
+            disabled: row.get("disabled")?,
+            created_at: Timestamp::new(row.get("created_at")?),
+        })
+    }
+}
+
+impl Auth {
+    /// Makes an account for whoever asks, with the role `user`.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationClosed`] unless `accounts.registration` is `open`; else as
+    /// [`user_create`](Self::user_create).
+    pub async fn register(
+        &self,
+        email: &str,
+        password: &str,
+        name: Option<&str>,
+    ) -> Result<User, Error> {
+        if self.config().accounts.registration != Registration::Open {
+            return Err(Error::RegistrationClosed);
+        }
+        self.user_create(NewUser { email, password, name, roles: &[roles::USER] }).await
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::EmailInvalid`], [`Error::EmailTaken`], [`Error::NameInvalid`],
+    /// [`Error::PasswordRefused`], [`Error::RoleUnknown`]; [`Error::HashingBusy`]; storage errors.
+    pub async fn user_create(&self, new: NewUser<'_>) -> Result<User, Error> {
+        let email = Email::parse(new.email)?;
+        let name = new.name.map(parse_name).transpose()?;
+        let roles = Roles::new(new.roles, &self.config().accounts.roles)?;
+        if storage::user_by_email(self.db(), &email).await?.is_some() {
+            return Err(Error::EmailTaken);
+        }
+        let hash = self.password_hash(new.password, &email, name.as_deref()).await?;
+        let user = User {
+            id: UserId(self.ids().next()),
+            email,
+            name,
+            roles,
+            generation: 0,
+            disabled: false,
+            created_at: self.clock().now(),
+        };
+        storage::user_create(self.db(), &user, hash).await?;
+        tracing::info!(user = %user.id.0, "account made");
+        Ok(user)
+    }
+
+    /// The account with this id; `None` when there is none.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, Error> {
+        storage::user_by_id(self.db(), id).await
+    }
+
+    /// The account with this address; `None` when there is none.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, Error> {
+        storage::user_by_email(self.db(), email).await
+    }
+}
+
+fn parse_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(Error::NameInvalid("it is empty"));
+    }
+    if name.chars().count() > MAX_NAME {
+        return Err(Error::NameInvalid("it has more than 100 characters"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::NameInvalid("it has a control character"));
+    }
+    Ok(name.to_owned())
+}

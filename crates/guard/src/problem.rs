@@ -1,0 +1,94 @@
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+
+/// An error as the client sees it: `application/problem+json` (RFC 9457).
+///
+/// The body has the members `type`, `title`, `status`, `detail` and `code`; `code` is stable and meant
+/// for programs, `detail` for people.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use countersign_guard::Problem;
+///
+/// let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such post");
+/// assert_eq!(problem.code(), "not_found");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    retry_after: Option<u64>,
+    extensions: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with a stable code and a sentence for people.
+    ///
+    /// `detail` must not repeat what the client sent: it may have been a secret.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, code, detail: detail.into(), retry_after: None, extensions: Map::new() }
+    }
+
+    /// Adds a member of its own to the body (RFC 9457 §3.2).
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Says when to come back, in seconds: the header `Retry-After` (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = self.extensions;
+        body.insert("type".into(), "about:blank".into());
+        body.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
+        body.insert("status".into(), self.status.as_u16().into());
+        body.insert("detail".into(), self.detail.into());
+        body.insert("code".into(), self.code.into());
+        let mut response = (
+            self.status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            Value::Object(body).to_string(),
+        )
+            .into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

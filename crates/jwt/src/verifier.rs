@@ -1,0 +1,452 @@
+//! From the text of a token to claims that can be trusted: the hot path.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    Audience, Clock, Error, Jwks, SystemClock, Timestamp, VerifyingKey,
+    compact::{self, Compact, Header},
+    de,
+    registered::{Registered, Text},
+    scan::{self, Member},
+};
+
+/// Verifies tokens: their form, their signature, then their claims.
+///
+/// Built once and shared; clones are cheap and verifying takes no lock. `exp` is always required, `nbf` honoured, and an
+/// audience that was not configured is refused. The first check that fails names the refusal, in this order: form,
+/// algorithm, key, header, signature, claims.
+///
+/// To change the keys, make another verifier with [`Verifier::with_keys`] and put it in place of the old one.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_jwt::{Algorithm, Claims, SigningKey, Verified, Verifier};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Access {
+///     roles: Vec<String>,
+/// }
+///
+/// let key = SigningKey::generate(Algorithm::Hs256)?.with_derived_kid();
+/// let verifier = Verifier::new(key.verifying_key()).issuer("https://example.com").audience("posts");
+///
+/// let access = Access { roles: vec!["user".into()] };
+/// let claims = Claims::new(access).issuer("https://example.com").audience("posts").expires_in(Duration::from_secs(600));
+/// let token = key.sign(&claims)?;
+///
+/// let verified: Verified<Access> = verifier.verify(&token)?;
+/// assert_eq!(verified.claims().roles, ["user"]);
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    keys: Jwks,
+    /// For each key the header it writes itself, encoded: such a header is compared and never parsed. A key without a kid
+    /// among several has none, because a token without a kid is then refused.
+    headers: Vec<Option<String>>,
+    typ: Option<String>,
+    issuers: Vec<String>,
+    audiences: Vec<String>,
+    leeway: Duration,
+    max_age: Option<Duration>,
+    required: Vec<&'static str>,
+    requires_expiry: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    /// The leeway unless another is set: 30 seconds.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+    /// The greatest leeway: 5 minutes.
+    pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+    /// Makes a verifier for a key or a set of keys.
+    pub fn new(keys: impl Into<Jwks>) -> Self {
+        let inner = Inner {
+            keys: Jwks::default(),
+            headers: Vec::new(),
+            typ: None,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: Self::DEFAULT_LEEWAY,
+            max_age: None,
+            required: Vec::new(),
+            requires_expiry: true,
+            clock: Arc::new(SystemClock),
+        };
+        Self { inner: Arc::new(inner) }.with_keys(keys)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        let inner = Arc::make_mut(&mut self.inner);
+        change(inner);
+        let typ = inner.typ.as_deref().unwrap_or("JWT");
+        let single = inner.keys.len() == 1;
+        let header = |key: &VerifyingKey| {
+            (single || key.kid().is_some())
+                .then(|| compact::header_text(key.row.name, key.kid(), typ))
+        };
+        inner.headers = inner.keys.iter().map(header).collect();
+        self
+    }
+
+    /// Verifies with these keys instead, all else as before.
+    #[must_use]
+    pub fn with_keys(self, keys: impl Into<Jwks>) -> Self {
+        let keys = keys.into();
+        self.with(|inner| inner.keys = keys)
+    }
+
+    /// Accepts this issuer (`iss`), byte for byte; may be called several times. Without a call any issuer is accepted.
+    #[must_use]
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        let issuer = issuer.into();
+        self.with(|inner| inner.issuers.push(issuer))
+    }
+
+    /// Accepts tokens meant for this audience (`aud`), byte for byte; may be called several times. Without a call only
+    /// tokens without an audience are accepted.
+    #[must_use]
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        let audience = audience.into();
+        self.with(|inner| inner.audiences.push(audience))
+    }
+
+    /// Sets how far clocks may differ, in whole seconds, at most [`Verifier::MAX_LEEWAY`]; a greater value is cut to it.
+    #[must_use]
+    pub fn leeway(self, leeway: Duration) -> Self {
+        self.with(|inner| inner.leeway = leeway.min(Self::MAX_LEEWAY))
+    }
+
+    /// Accepts only tokens of this type (`typ`), with or without `application/` before it; for instance `at+jwt`.
+    ///
+    /// Without a call `JWT` in any case, or no type at all, is accepted.
+    #[must_use]
+    pub fn typ(self, typ: impl Into<String>) -> Self {
+        let typ = typ.into();
+        self.with(|inner| inner.typ = Some(typ))
+    }
+
+    /// Accepts only tokens issued at most this long ago, which then need `iat`; one issued in the future is refused.
+    #[must_use]
+    pub fn max_age(self, max_age: Duration) -> Self {
+        self.with(|inner| inner.max_age = Some(max_age))
+    }
+
+    /// Accepts only tokens that have a claim of this name; may be called several times.
+    #[must_use]
+    pub fn require(self, claim: &'static str) -> Self {
+        self.with(|inner| inner.required.push(claim))
+    }
+
+    /// Takes the time from this clock instead of the operating system's.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        self.with(|inner| inner.clock = Arc::new(clock))
+    }
+
+    pub(crate) fn without_expiry(self) -> Self {
+        self.with(|inner| inner.requires_expiry = false)
+    }
+
+    /// Returns the keys in use.
+    #[must_use]
+    pub fn keys(&self) -> &Jwks {
+        &self.inner.keys
+    }
+
+    /// Verifies a token and returns its claims as values of their own.
+    ///
+    /// `T` sees every member of the payload, the registered claims too.
+    ///
+    /// # Errors
+    /// The refusals of [`Error`], one for each check.
+    pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<Verified<T>, Error> {
+        let mut buffer = Buffer::new();
+        let (kid, end) = self.inner.open(token, &mut buffer)?;
+        buffer.bytes.truncate(end);
+        let text = String::from_utf8(buffer.bytes).map_err(|_| NOT_UTF8)?;
+        let (claims, registered) =
+            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members)?;
+        Ok(Verified { claims, registered, kid, text })
+    }
+
+    /// Verifies a token into a buffer; the claims may borrow from it.
+    ///
+    /// With a buffer that is kept from call to call, and claims that borrow, nothing is allocated.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Buffer, Claims, SigningKey, Verifier};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Access<'a> {
+    ///     name: &'a str,
+    /// }
+    /// # let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// # let custom = std::collections::BTreeMap::from([("name", "Ada")]);
+    /// # let token = key.sign(&Claims::new(custom).expires_in(std::time::Duration::from_secs(60)))?;
+    /// # let verifier = Verifier::new(key.verifying_key());
+    ///
+    /// let mut buffer = Buffer::new();
+    /// let verified = verifier.verify_into::<Access<'_>>(&token, &mut buffer)?;
+    /// assert_eq!(verified.name, "Ada");
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
+    pub fn verify_into<'b, T: Deserialize<'b>>(
+        &self,
+        token: &str,
+        buffer: &'b mut Buffer,
+    ) -> Result<Verified<T, &'b str>, Error> {
+        let (kid, end) = self.inner.open(token, buffer)?;
+        let bytes = buffer.bytes.get(..end).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
+        let (claims, registered) =
+            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members)?;
+        Ok(Verified { claims, registered, kid, text })
+    }
+}
+
+const NOT_UTF8: Error = Error::TokenMalformed("the payload is not UTF-8");
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verifier").field(&self.inner).finish()
+    }
+}
+
+impl Inner {
+    /// Checks form, header and signature. Leaves the payload at the start of the buffer, followed by the kid of the key
+    /// that verified, and returns the length of the kid and that of both.
+    fn open(&self, token: &str, buffer: &mut Buffer) -> Result<(usize, usize), Error> {
+        let compact = Compact::split(token)?;
+        let own = self.headers.iter().position(|own| own.as_deref() == Some(compact.header));
+        let position = match own {
+            Some(position) => position,
+            None => self.position(&compact, buffer)?,
+        };
+        let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
+
+        let mut signature = [0; SIGNATURE_ROOM];
+        let signature = compact::decode_signature(compact.signature, &mut signature)?;
+        let length = compact::decode(compact.payload, &mut buffer.bytes)?;
+        key.checker.check(compact.signed.as_bytes(), signature)?;
+
+        let kid = key.kid().unwrap_or_default();
+        let end = length + kid.len();
+        if buffer.bytes.len() < end {
+            buffer.bytes.resize(end, 0);
+        }
+        if let Some(room) = buffer.bytes.get_mut(length..end) {
+            room.copy_from_slice(kid.as_bytes());
+        }
+        Ok((kid.len(), end))
+    }
+
+    /// Reads a header that no key of the set writes itself, and finds the key it means.
+    fn position(&self, compact: &Compact<'_>, buffer: &mut Buffer) -> Result<usize, Error> {
+        compact.check_alphabet()?;
+        let length = compact::decode(compact.header, &mut buffer.bytes)?;
+        let header =
+            Header::read(buffer.bytes.get(..length).unwrap_or_default(), &mut buffer.members)?;
+        if !self.keys.is_empty() && self.keys.iter().all(|key| header.alg != key.row.name) {
+            return Err(Error::AlgorithmMismatch);
+        }
+        let position = self.keys.position(header.kid.as_deref())?;
+        let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
+        if header.alg != key.row.name {
+            return Err(Error::AlgorithmMismatch);
+        }
+        if header.unsupported {
+            return Err(Error::HeaderUnsupported);
+        }
+        let typ_fits = match (header.typ.as_deref(), self.typ.as_deref()) {
+            (None, None) => true,
+            (Some(typ), None) => typ.eq_ignore_ascii_case("JWT"),
+            (None, Some(_)) => false,
+            (Some(typ), Some(expected)) => bare(typ) == bare(expected),
+        };
+        if typ_fits { Ok(position) } else { Err(Error::TypeMismatch) }
+    }
+
+    /// Reads the payload, whose signature is good, and checks its claims.
+    fn read<'b, T: Deserialize<'b>>(
+        &self,
+        payload: &'b str,
+        members: &mut Vec<Member>,
+    ) -> Result<(T, Registered), Error> {
+        scan::object(payload, members).map_err(Error::TokenMalformed)?;
+        let registered = Registered::read(payload, members)?;
+        self.check_times(&registered)?;
+        if !self.issuers.is_empty() {
+            let issuer = registered.issuer.as_ref().map(|issuer| issuer.get(payload));
+            if !self.issuers.iter().any(|accepted| Some(accepted.as_str()) == issuer) {
+                return Err(Error::IssuerMismatch);
+            }
+        }
+        let audience_fits = match self.audiences.as_slice() {
+            [] => registered.audience.is_none(),
+            accepted => registered.audience_is_one_of(payload, accepted),
+        };
+        if !audience_fits {
+            return Err(Error::AudienceMismatch);
+        }
+        for required in &self.required {
+            if !members.iter().any(|member| member.name(payload) == *required) {
+                return Err(Error::ClaimMissing(required));
+            }
+        }
+        Ok((de::from_members(payload, members)?, registered))
+    }
+
+    fn check_times(&self, registered: &Registered) -> Result<(), Error> {
+        let now = self.clock.now();
+        match registered.expires_at {
+            // RFC 7519 §4.1.4: refused on and after that time.
+            Some(expires_at) if now >= expires_at.saturating_add(self.leeway) => {
+                return Err(Error::TokenExpired);
+            }
+            None if self.requires_expiry => return Err(Error::ClaimMissing("exp")),
+            Some(_) | None => {}
+        }
+        let ahead = now.saturating_add(self.leeway);
+        if registered.not_before.is_some_and(|not_before| ahead < not_before) {
+            return Err(Error::TokenNotYetValid);
+        }
+        if let Some(max_age) = self.max_age {
+            let issued_at = registered.issued_at.ok_or(Error::ClaimMissing("iat"))?;
+            if ahead < issued_at {
+                return Err(Error::TokenNotYetValid);
+            }
+            if now > issued_at.saturating_add(max_age).saturating_add(self.leeway) {
+                return Err(Error::TokenTooOld);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// More than any signature of a key that can be made needs.
+const SIGNATURE_ROOM: usize = 96;
+
+/// A type without the `application/` that may stand before it (RFC 7515 §4.1.9).
+fn bare(typ: &str) -> &str {
+    typ.strip_prefix("application/").unwrap_or(typ)
+}
+
+/// Room for one token's payload, kept from call to call of [`Verifier::verify_into`].
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    members: Vec<Member>,
+}
+
+impl Buffer {
+    /// Makes an empty buffer; it grows to the longest payload it has met, at most that of the longest token.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new(), members: Vec::new() }
+    }
+}
+
+/// The claims of a token that was verified; only a [`Verifier`] can make one.
+///
+/// Reads as the custom claims themselves, and answers for the registered ones. `S` holds the text of the payload: a
+/// `String`, or a `&str` in a [`Buffer`].
+#[derive(Clone)]
+pub struct Verified<T, S = String> {
+    claims: T,
+    registered: Registered,
+    /// The payload, followed by the kid of the key, which has this many bytes.
+    text: S,
+    kid: usize,
+}
+
+impl<T, S: AsRef<str>> Verified<T, S> {
+    /// Returns the custom claims.
+    pub fn claims(&self) -> &T {
+        &self.claims
+    }
+
+    /// Returns the custom claims by value.
+    pub fn into_claims(self) -> T {
+        self.claims
+    }
+
+    /// Returns who issued the token (`iss`).
+    pub fn issuer(&self) -> Option<&str> {
+        self.text_of(self.registered.issuer.as_ref())
+    }
+
+    /// Returns whom the token is about (`sub`).
+    pub fn subject(&self) -> Option<&str> {
+        self.text_of(self.registered.subject.as_ref())
+    }
+
+    /// Returns for whom the token is meant (`aud`); empty if it does not say. It is read anew at each call.
+    pub fn audience(&self) -> Audience {
+        self.registered.audience(self.payload())
+    }
+
+    /// Returns when the token expires (`exp`), a fraction of a second rounded up. It is there unless the verifier was
+    /// made to accept tokens without it.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.registered.expires_at
+    }
+
+    /// Returns when the token was issued (`iat`), a fraction of a second rounded up.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.registered.issued_at
+    }
+
+    /// Returns since when the token is valid (`nbf`), a fraction of a second rounded up.
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.registered.not_before
+    }
+
+    /// Returns the identifier of the token (`jti`).
+    pub fn id(&self) -> Option<&str> {
+        self.text_of(self.registered.id.as_ref())
+    }
+
+    /// Returns the name of the key that verified the token, if that key has one.
+    pub fn kid(&self) -> Option<&str> {
+        let text = self.text.as_ref();
+        text.get(text.len() - self.kid..).filter(|kid| !kid.is_empty())
+    }
+
+    /// Returns the payload as it stands in the token: one JSON object.
+    pub fn payload(&self) -> &str {
+        let text = self.text.as_ref();
+        text.get(..text.len() - self.kid).unwrap_or_default()
+    }
+
+    fn text_of<'s>(&'s self, claim: Option<&'s Text>) -> Option<&'s str> {
+        claim.map(|text| text.get(self.payload()))
+    }
+}
+
+impl<T, S> Deref for Verified<T, S> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.claims
+    }
+}
+
+impl<T: fmt::Debug, S> fmt::Debug for Verified<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.claims).finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! The server's routes: those of `auth`, whether it is alive, and what a command adds.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use auth::Auth;
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use guard::Problem;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+/// How long an answer of `/readyz` stands: a load balancer that asks often does not load the database.
+const READY_FOR: Duration = Duration::from_secs(1);
+
+/// All routes of a server, without its limits.
+pub fn router(auth: &Auth, more: Router) -> Router {
+    let health = Health { auth: auth.clone(), last: Arc::default() };
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(health)
+        .merge(auth.router())
+        .merge(more)
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+        })
+}
+
+#[derive(Clone)]
+struct Health {
+    auth: Auth,
+    last: Arc<Mutex<Option<(Instant, bool)>>>,
+}
+
+/// Alive: the process answers.
+async fn healthz() -> impl IntoResponse {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Ready: the storage answers; keys were loaded before the first request.
+async fn readyz(State(health): State<Health>) -> impl IntoResponse {
+    let mut last = health.last.lock().await;
+    let ready = match *last {
+        Some((asked, ready)) if asked.elapsed() < READY_FOR => ready,
+        _ => {
+            let ready = health.auth.db().ping().await.is_ok();
+            *last = Some((Instant::now(), ready));
+            ready
+        }
+    };
+    if ready {
+        return Json(json!({ "status": "ok" })).into_response();
+    }
+    let detail = "the storage is not available at the moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail)
+        .retry_after(1)
+        .into_response()
+}

@@ -1,0 +1,212 @@
+//! `countersign dev`: all of it in one process, for a developer.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use auth::{
+    Auth, OpaqueSecret,
+    keys::{read_secret, weakness},
+    roles,
+    users::NewUser,
+};
+use clap::Args;
+use posts::App;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::{
+        flags::Flags,
+        instance::{Instance, make_private_folder},
+        output,
+    },
+    limits::Hosts,
+    settings::Refusal,
+    telemetry,
+};
+
+/// The file that holds the seeded accounts and marks a data folder as a developer's.
+pub(crate) const ACCOUNTS_FILE: &str = "dev-accounts.json";
+
+/// Start all of it for a developer: accounts, the sample API, everything open on loopback.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    #[command(flatten)]
+    flags: Flags,
+    /// Use a temporary folder, removed at the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Print one JSON object with the address, the accounts and the data folder.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An account that `dev` made, with its password: for a developer to log in with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SeededAccount {
+    pub(crate) email: String,
+    password: String,
+    roles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Started<'a> {
+    url: &'a str,
+    accounts: &'a [SeededAccount],
+    data_dir: &'a Path,
+}
+
+impl Dev {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let config = self.flags.load()?;
+        telemetry::start(&config.log)?;
+        if !config.http.listen.ip().is_loopback() {
+            return Err(Refusal(format!(
+                "dev listens on loopback only, and {} is not; use serve for anything else",
+                config.http.listen
+            ))
+            .into());
+        }
+        if let Some(url) = config.http.public_url.as_ref().filter(|url| !url.is_loopback()) {
+            return Err(Refusal(format!("dev is for loopback only, and {url} is not")).into());
+        }
+        for path in &config.keys.secret_file {
+            if let Some(why) = weakness(&read_secret(path)?) {
+                tracing::warn!(file = %path.display(), "the secret is weak ({why}): serve would refuse it");
+            }
+        }
+        // Removed when it goes out of scope, at the end of this function.
+        let temporary = self.ephemeral.then(tempfile::tempdir).transpose()?;
+        let data_dir =
+            temporary.as_ref().map_or(self.flags.data_dir.as_path(), tempfile::TempDir::path);
+        make_private_folder(data_dir)?;
+        let data_dir = data_dir
+            .canonicalize()
+            .with_context(|| format!("the data folder {}", data_dir.display()))?;
+
+        let instance = Instance::open(config, &data_dir).await?;
+        let accounts = seed(&instance.auth, &data_dir).await?;
+        let auth = &instance.auth;
+        let posts = posts::router(App {
+            guard: auth.guard(),
+            db: auth.db().clone(),
+            clock: auth.clock().clone(),
+            ids: auth.ids().clone(),
+        })
+        .await?;
+        let url = instance.url()?;
+        let started = || {
+            let started = Started { url: &url, accounts: &accounts, data_dir: &data_dir };
+            if self.json {
+                output::data(&serde_json::to_string(&started).unwrap_or_default());
+            } else {
+                output::data(&banner(&started));
+            }
+        };
+        instance.run(posts, Hosts::Loopback, started).await
+    }
+}
+
+/// What a developer reads first: address, accounts, and three lines to paste.
+fn banner(started: &Started<'_>) -> String {
+    let Started { url, accounts, data_dir } = started;
+    let mut lines = vec![
+        String::new(),
+        "  Countersign for developers".to_owned(),
+        String::new(),
+        format!("  address   {url}"),
+    ];
+    for account in *accounts {
+        let admin = account.roles.iter().any(|role| role == roles::ADMIN);
+        let label = if admin { roles::ADMIN } else { roles::USER };
+        lines.push(format!("  {label:<9} {}  {}", account.email, account.password));
+    }
+    lines.push(format!("  data      {}", data_dir.display()));
+    if let Some(SeededAccount { email, password, .. }) = accounts.first() {
+        let authorization = r#"-H "Authorization: Bearer $TOKEN""#;
+        lines.extend([
+            String::new(),
+            "  Log in, write a post, read the posts:".to_owned(),
+            String::new(),
+            format!(
+                r#"TOKEN=$(curl -s {url}/login --json '{{"email":"{email}","password":"{password}"}}' | grep -o 'eyJ[^"]*')"#
+            ),
+            format!(
+                r#"curl {url}/posts {authorization} --json '{{"title":"Hello","content":"My first post"}}'"#
+            ),
+            format!("curl {url}/posts {authorization}"),
+        ]);
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Makes one user and one administrator with random passwords, or finds those of an earlier start.
+async fn seed(auth: &Auth, data_dir: &Path) -> anyhow::Result<Vec<SeededAccount>> {
+    let path = data_dir.join(ACCOUNTS_FILE);
+    let accounts = match seeded_accounts(data_dir)? {
+        Some(accounts) => accounts,
+        None => {
+            let accounts = vec![
+                fresh("user@example.com", &[roles::USER])?,
+                fresh("admin@example.com", &[roles::ADMIN, roles::USER])?,
+            ];
+            // Written before the accounts are made: a start that is cut short is mended by the next.
+            write_private(&path, &serde_json::to_vec_pretty(&accounts)?)?;
+            accounts
+        }
+    };
+    for account in &accounts {
+        let roles: Vec<&str> = account.roles.iter().map(String::as_str).collect();
+        let made = auth
+            .user_create(NewUser {
+                email: &account.email,
+                password: &account.password,
+                name: None,
+                roles: &roles,
+            })
+            .await;
+        match made {
+            Ok(_) | Err(auth::Error::EmailTaken) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(accounts)
+}
+
+/// The accounts that an earlier `dev` seeded in this folder; `None` in a folder of another kind.
+pub(crate) fn seeded_accounts(data_dir: &Path) -> anyhow::Result<Option<Vec<SeededAccount>>> {
+    let path = data_dir.join(ACCOUNTS_FILE);
+    match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .with_context(|| format!("the accounts in {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("the accounts in {}", path.display())),
+    }
+}
+
+fn fresh(email: &str, roles: &[&str]) -> anyhow::Result<SeededAccount> {
+    let mut password = OpaqueSecret::generate()?.reveal();
+    password.truncate(24);
+    let roles = roles.iter().map(|&role| role.to_owned()).collect();
+    Ok(SeededAccount { email: email.to_owned(), password, roles })
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_private(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let unfinished: PathBuf = path.with_extension("new");
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

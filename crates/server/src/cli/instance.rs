@@ -1,0 +1,139 @@
+//! What `dev` and `serve` have in common: a folder, a socket, an [`Auth`], and the end.
+
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use auth::{Auth, Config};
+use axum::Router;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    app,
+    cli::output,
+    limits::{self, Hosts, Rules},
+    listener::{self, Limits},
+    settings::Refusal,
+};
+
+/// A server that has its socket and its storage and is about to accept connections.
+pub(crate) struct Instance {
+    listener: TcpListener,
+    pub(crate) auth: Auth,
+}
+
+impl Instance {
+    /// Takes the socket, then opens or makes the storage in the data folder.
+    pub(crate) async fn open(mut config: Config, data_dir: &Path) -> anyhow::Result<Self> {
+        protect_process();
+        let address = config.http.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        config.http.listen = listener.local_addr()?;
+        if config.database.url.is_none() {
+            make_private_folder(data_dir)?;
+            config.database.url = Some(format!("sqlite://{}", database_file(data_dir).display()));
+        }
+        warn_of_what_is_to_come(&config)?;
+        let auth = Auth::builder(config).build().await?;
+        Ok(Self { listener, auth })
+    }
+
+    /// Where this server is reached.
+    pub(crate) fn url(&self) -> anyhow::Result<String> {
+        Ok(format!("http://{}", self.listener.local_addr()?))
+    }
+
+    /// Serves until SIGTERM or SIGINT; `started` runs when connections are accepted.
+    pub(crate) async fn run(
+        self,
+        more: Router,
+        hosts: Hosts,
+        started: impl FnOnce(),
+    ) -> anyhow::Result<()> {
+        let url = self.url()?;
+        let https = self.auth.config().http.public_url.as_ref().is_some_and(|url| url.is_https());
+        let rules = Rules { hosts, https, ..Rules::default() };
+        let router = limits::wrap(app::router(&self.auth, more), rules);
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        // The socket listens since it was bound: who connects from here on is served.
+        output::talk(&format!("listening on {url}"));
+        started();
+        listener::serve(self.listener, router, Limits::default(), stop).await?;
+        self.auth.db().close().await;
+        Ok(())
+    }
+}
+
+/// The SQLite file of a data folder.
+pub(crate) fn database_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("countersign.db")
+}
+
+/// Makes a folder that only its owner can enter; one that is there already keeps its mode.
+pub(crate) fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))
+}
+
+/// Refuses a file that anyone but its owner can read or write; one that is not there is no matter.
+pub(crate) fn refuse_shared_file(path: &Path) -> anyhow::Result<()> {
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        let path = path.display();
+        return Err(Refusal(format!(
+            "{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// What a crash or another user of this machine could take away.
+fn protect_process() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps stay on");
+    }
+}
+
+/// Settings whose feature is still to come: refused where ignoring them would protect less than asked
+/// for, else named in the log.
+fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
+    let refuse = |key: &str| Err(Refusal(format!("{key}: this version cannot do that yet")).into());
+    if config.accounts.verify_email {
+        return refuse("accounts.verify_email");
+    }
+    if config.keys.private_key_file.is_some() {
+        return refuse("keys.private_key_file");
+    }
+    let ignored = [
+        ("http.metrics_listen", config.http.metrics_listen.is_some()),
+        ("http.trusted_proxies", !config.http.trusted_proxies.is_empty()),
+        ("mail.url", config.mail.url.is_some()),
+    ];
+    for (key, _) in ignored.iter().filter(|(_, set)| *set) {
+        tracing::warn!(key, "this setting has no effect yet");
+    }
+    Ok(())
+}

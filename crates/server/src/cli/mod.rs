@@ -1,0 +1,68 @@
+//! The command line: one file for each command.
+
+mod dev;
+mod flags;
+mod instance;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Refusal;
+
+/// Authentication for an API: register, log in, verify.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start all of it for a developer: accounts, the sample API, everything open on loopback.
+    Dev(dev::Dev),
+    /// Start the server for production.
+    Serve(serve::Serve),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // clap prints usage errors itself and exits with 2.
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::talk(&format!("error: {error}"));
+            return ExitCode::from(ENVIRONMENT);
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Dev(dev) => dev.run().await,
+            Command::Serve(serve) => serve.run().await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::talk(&format!("error: {error:#}"));
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+/// Usage or configuration: the user has to change something said to the program.
+const USAGE: u8 = 2;
+/// The environment: something cannot be reached or read.
+const ENVIRONMENT: u8 = 3;
+
+fn code(error: &anyhow::Error) -> u8 {
+    let configuration = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<Refusal>() || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
+    };
+    if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
+}

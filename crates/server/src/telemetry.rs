@@ -1,0 +1,25 @@
+//! Log lines: on stderr, for people or for machines.
+
+use std::io::{IsTerminal, stderr};
+
+use auth::config::{Log, LogFormat};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::settings::Refusal;
+
+/// Starts logging.
+///
+/// # Errors
+/// [`Refusal`] when `log.level` is no filter.
+pub fn start(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .parse(&log.level)
+        .map_err(|error| Refusal(format!("log.level: {error}")))?;
+    let lines = fmt().with_env_filter(filter).with_writer(stderr);
+    // A second start in one process (a test) keeps the first one's settings.
+    drop(match log.format {
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    });
+    Ok(())
+}
