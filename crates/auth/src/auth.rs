@@ -77,6 +77,7 @@ impl AuthBuilder {
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
         let Self { config, db, clock } = self;
+        config.check().map_err(Error::Configuration)?;
         let public_url = public_url(&config)?;
         let db = match db {
             Some(db) => db,
@@ -85,12 +86,15 @@ impl AuthBuilder {
         db.migrate(MIGRATIONS).await?;
         let keys = KeyRing::open(&config, &db, &clock).await?;
         let tokens = &config.tokens;
-        let verifier = Verifier::new(keys.verifying().clone())
+        let mut verifier = Verifier::new(keys.verifying().clone())
             .issuer(&tokens.issuer)
             .audience(&tokens.audience)
-            .typ(&tokens.typ)
             .leeway(tokens.leeway)
             .clock(clock.clone());
+        // `JWT` is the type that may be left out; any other must be there.
+        if tokens.typ != "JWT" {
+            verifier = verifier.typ(&tokens.typ);
+        }
         let sessions = Arc::new(Sessions::new(&config, &public_url, &db, &clock));
         let guard = Guard::any(vec![
             Box::new(AccessTokens::new(verifier)),

@@ -11,6 +11,8 @@ use ipnet::IpNet;
 use jwt::Algorithm;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::roles::{ADMIN, USER, is_role};
+
 /// All settings of an installation, by section.
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
@@ -341,6 +343,48 @@ pub fn is_loopback_host(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Config {
+    /// Checks what no single setting can say of itself.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what it must be.
+    pub fn check(&self) -> Result<(), String> {
+        let tokens = &self.tokens;
+        if tokens.leeway > Duration::from_secs(60) {
+            return Err("tokens.leeway: it must be at most one minute".to_owned());
+        }
+        for (key, lifetime) in [
+            ("tokens.access_lifetime", tokens.access_lifetime),
+            ("tokens.refresh_lifetime", tokens.refresh_lifetime),
+            ("sessions.idle", self.sessions.idle),
+            ("sessions.absolute", self.sessions.absolute),
+        ] {
+            if lifetime.is_zero() {
+                return Err(format!("{key}: it must be at least one second"));
+            }
+        }
+        for (key, text) in [
+            ("tokens.issuer", &tokens.issuer),
+            ("tokens.audience", &tokens.audience),
+            ("tokens.typ", &tokens.typ),
+        ] {
+            if text.is_empty() || text.chars().any(char::is_control) {
+                return Err(format!("{key}: it must be a text without control characters"));
+            }
+        }
+        let roles = &self.accounts.roles;
+        if let Some(role) = roles.iter().find(|role| !is_role(role)) {
+            return Err(format!("accounts.roles: {role:?} is no role; take a-z, 0-9, _ and -"));
+        }
+        if let Some(role) =
+            [USER, ADMIN].into_iter().find(|role| !roles.iter().any(|own| own == role))
+        {
+            return Err(format!("accounts.roles: {role:?} must be one of them"));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {

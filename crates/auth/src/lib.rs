@@ -4,6 +4,7 @@
 //! # Mounted in an application
 //!
 //! ```no_run
+//! # extern crate guard as countersign_guard;
 //! use axum::{Router, routing::get};
 //! use countersign_auth::{Auth, Config};
 //! use countersign_guard::Principal;

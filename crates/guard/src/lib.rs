@@ -8,6 +8,7 @@
 //! # A complete API
 //!
 //! ```
+//! # extern crate jwt as countersign_jwt;
 //! use axum::{Router, extract::FromRef, routing::get};
 //! use countersign_guard::{Denied, Guard, Principal};
 //! use countersign_jwt::{Algorithm, Verifier, VerifyingKey};

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Reads a value of type `T` from the members of an object.
+#[inline]
 pub(crate) fn from_members<'de, T: Deserialize<'de>>(
     text: &'de str,
     members: &[Member],
@@ -120,6 +121,7 @@ struct Access<'de, 'm> {
 impl<'de> de::MapAccess<'de> for Access<'de, '_> {
     type Error = Failure;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
@@ -133,6 +135,7 @@ impl<'de> de::MapAccess<'de> for Access<'de, '_> {
         .map(Some)
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
         let member = self.next.take().ok_or(Failure::Mismatch)?;
         seed.deserialize(Value { text: self.text, member })
@@ -167,7 +170,6 @@ impl<'de> de::Deserializer<'de> for Value<'de, '_> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let text = || self.member.value(self.text);
         match self.member.kind {
             Kind::Null => visitor.visit_unit(),
             Kind::True => visitor.visit_bool(true),
@@ -175,11 +177,8 @@ impl<'de> de::Deserializer<'de> for Value<'de, '_> {
             Kind::Plain => {
                 visitor.visit_borrowed_str(self.text.get(self.member.plain()).unwrap_or_default())
             }
-            Kind::Integer if !text().starts_with('-') => match text().parse() {
-                Ok(number) => visitor.visit_u64(number),
-                Err(_) => self.json().deserialize_any(visitor).map_err(|_| Failure::Mismatch),
-            },
-            Kind::Integer | Kind::Number | Kind::Escaped | Kind::Array | Kind::Object => {
+            Kind::Natural(number) => visitor.visit_u64(number),
+            Kind::Number | Kind::Escaped | Kind::Array | Kind::Object => {
                 self.json().deserialize_any(visitor).map_err(|_| Failure::Mismatch)
             }
         }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     Audience, Error, Timestamp,
-    scan::{Kind, Member},
+    scan::{Kind, Member, fingerprint},
 };
 
 /// The registered claims; a claim of the wrong type is a refusal, never an absent claim.
@@ -13,8 +13,7 @@ pub(crate) struct Registered {
     pub(crate) issuer: Option<Text>,
     pub(crate) subject: Option<Text>,
     pub(crate) id: Option<Text>,
-    /// The JSON of `aud`: a string or an array of strings.
-    pub(crate) audience: Option<Range<usize>>,
+    pub(crate) audience: Option<Audiences>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) issued_at: Option<Timestamp>,
@@ -27,6 +26,13 @@ pub(crate) enum Text {
     Unescaped(Box<str>),
 }
 
+/// `aud`: one string, or where an array of strings stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Audiences {
+    One(Text),
+    Array(Range<usize>),
+}
+
 impl Text {
     pub(crate) fn get<'t>(&'t self, payload: &'t str) -> &'t str {
         match self {
@@ -36,20 +42,29 @@ impl Text {
     }
 }
 
+const ISS: u64 = fingerprint(b"iss");
+const SUB: u64 = fingerprint(b"sub");
+const AUD: u64 = fingerprint(b"aud");
+const EXP: u64 = fingerprint(b"exp");
+const NBF: u64 = fingerprint(b"nbf");
+const IAT: u64 = fingerprint(b"iat");
+const JTI: u64 = fingerprint(b"jti");
+
 impl Registered {
     pub(crate) const NAMES: [&'static str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 
     pub(crate) fn read(payload: &str, members: &[Member]) -> Result<Self, Error> {
         let mut registered = Self::default();
         for member in members {
-            match &*member.name(payload) {
-                "iss" => registered.issuer = Some(text(member, payload, "iss")?),
-                "sub" => registered.subject = Some(text(member, payload, "sub")?),
-                "jti" => registered.id = Some(text(member, payload, "jti")?),
-                "aud" => registered.audience = Some(audience(member, payload)?),
-                "exp" => registered.expires_at = Some(time(member, payload, "exp")?),
-                "nbf" => registered.not_before = Some(time(member, payload, "nbf")?),
-                "iat" => registered.issued_at = Some(time(member, payload, "iat")?),
+            // Fingerprints of names this short are exact.
+            match member.print {
+                ISS => registered.issuer = Some(text(member, payload, "iss")?),
+                SUB => registered.subject = Some(text(member, payload, "sub")?),
+                JTI => registered.id = Some(text(member, payload, "jti")?),
+                AUD => registered.audience = Some(audience(member, payload)?),
+                EXP => registered.expires_at = Some(time(member, payload, "exp")?),
+                NBF => registered.not_before = Some(time(member, payload, "nbf")?),
+                IAT => registered.issued_at = Some(time(member, payload, "iat")?),
                 _ => {}
             }
         }
@@ -58,22 +73,24 @@ impl Registered {
 
     /// Whether the audience is one of these.
     pub(crate) fn audience_is_one_of(&self, payload: &str, accepted: &[String]) -> bool {
-        let Some(json) = self.audience.clone().and_then(|range| payload.get(range)) else {
-            return false;
-        };
-        let plain = json
-            .strip_prefix('"')
-            .and_then(|json| json.strip_suffix('"'))
-            .filter(|json| !json.contains('\\'));
-        match plain {
-            Some(name) => accepted.iter().any(|own| own == name),
-            None => self.audience(payload).iter().any(|name| accepted.contains(name)),
+        match &self.audience {
+            Some(Audiences::One(name)) => accepted.iter().any(|own| own == name.get(payload)),
+            Some(Audiences::Array(_)) => {
+                self.audience(payload).iter().any(|name| accepted.contains(name))
+            }
+            None => false,
         }
     }
 
     pub(crate) fn audience(&self, payload: &str) -> Audience {
-        let json = self.audience.clone().and_then(|range| payload.get(range));
-        json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+        match &self.audience {
+            Some(Audiences::One(name)) => [name.get(payload)].into_iter().collect(),
+            Some(Audiences::Array(range)) => payload
+                .get(range.clone())
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
+            None => Audience::default(),
+        }
     }
 }
 
@@ -85,28 +102,24 @@ fn text(member: &Member, payload: &str, name: &'static str) -> Result<Text, Erro
     text.map(|text| Text::Unescaped(text.into())).ok_or(Error::ClaimInvalid(name))
 }
 
-fn audience(member: &Member, payload: &str) -> Result<Range<usize>, Error> {
-    let json = member.value(payload);
-    match member.kind {
-        Kind::Plain | Kind::Escaped => {}
-        Kind::Array if serde_json::from_str::<Audience>(json).is_ok() => {}
-        _ => return Err(Error::ClaimInvalid("aud")),
+fn audience(member: &Member, payload: &str) -> Result<Audiences, Error> {
+    if member.kind != Kind::Array {
+        return text(member, payload, "aud").map(Audiences::One);
     }
-    Ok(member.range())
+    match serde_json::from_str::<Vec<Cow<'_, str>>>(member.value(payload)) {
+        Ok(_) => Ok(Audiences::Array(member.range())),
+        Err(_) => Err(Error::ClaimInvalid("aud")),
+    }
 }
 
 /// Reads a time: finite, not negative, a fraction rounded up, so that whole seconds compare as the fraction would.
 fn time(member: &Member, payload: &str, name: &'static str) -> Result<Timestamp, Error> {
-    let text = member.value(payload);
     let seconds = match member.kind {
-        Kind::Integer => match text.parse::<i64>() {
-            Ok(seconds) => Some(seconds),
-            Err(_) => None,
-        },
-        Kind::Number => text.parse::<f64>().ok().and_then(whole_seconds),
+        Kind::Natural(seconds) => i64::try_from(seconds).ok(),
+        Kind::Number => member.value(payload).parse().ok().and_then(whole_seconds),
         _ => None,
     };
-    seconds.filter(|&seconds| seconds >= 0).map(Timestamp::new).ok_or(Error::ClaimInvalid(name))
+    seconds.map(Timestamp::new).ok_or(Error::ClaimInvalid(name))
 }
 
 fn whole_seconds(number: f64) -> Option<i64> {

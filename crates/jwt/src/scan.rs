@@ -18,7 +18,7 @@ pub(crate) struct Member {
     name: Range<usize>,
     name_escaped: bool,
     /// Tells most names apart at once; see [`fingerprint`].
-    print: u64,
+    pub(crate) print: u64,
     /// The value, a string with its quotes.
     value: Range<usize>,
     pub(crate) kind: Kind,
@@ -30,8 +30,9 @@ pub(crate) enum Kind {
     Null,
     True,
     False,
-    /// A number without fraction or exponent.
-    Integer,
+    /// A number without sign, fraction or exponent, and its value.
+    Natural(u64),
+    /// Any other number.
     Number,
     /// A string that stands for itself.
     Plain,
@@ -46,6 +47,7 @@ pub(crate) type Invalid = &'static str;
 
 impl Member {
     /// The name, unescaped.
+    #[inline]
     pub(crate) fn name<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let name = text.get(self.name.clone()).unwrap_or_default();
         if self.name_escaped {
@@ -56,21 +58,25 @@ impl Member {
     }
 
     /// The text of the value, a string with its quotes.
+    #[inline]
     pub(crate) fn value<'t>(&self, text: &'t str) -> &'t str {
         text.get(self.value.clone()).unwrap_or_default()
     }
 
     /// Where the value stands.
+    #[inline]
     pub(crate) fn range(&self) -> Range<usize> {
         self.value.clone()
     }
 
     /// Where a string without escapes stands between its quotes.
+    #[inline]
     pub(crate) fn plain(&self) -> Range<usize> {
         self.value.start + 1..self.value.end - 1
     }
 
     /// The string, unescaped; `None` if the value is not a string.
+    #[inline]
     pub(crate) fn string<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
         match self.kind {
             Kind::Plain => text.get(self.plain()).map(Cow::Borrowed),
@@ -83,35 +89,35 @@ impl Member {
 /// Reads `text` as one object and leaves its members in `members`.
 pub(crate) fn object(text: &str, members: &mut Vec<Member>) -> Result<(), Invalid> {
     members.clear();
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0 };
+    let mut scanner = Scanner { rest: text.as_bytes(), length: text.len() };
     scanner.blank();
     scanner.byte(b'{').map_err(|_| "not a JSON object")?;
-    scanner.members(|scanner, name, name_escaped| {
-        let bytes = scanner.bytes.get(name.clone()).unwrap_or_default();
-        let mut member = Member {
-            print: fingerprint(bytes),
-            name,
-            name_escaped,
-            value: scanner.at..scanner.at,
-            kind: Kind::Null,
-        };
+    let mut seen = 0_u64;
+    scanner.members(|scanner, name, print, name_escaped| {
+        let start = scanner.at();
+        let mut member =
+            Member { name, name_escaped, print, value: start..start, kind: Kind::Null };
         if name_escaped {
             member.print = fingerprint(member.name(text).as_bytes());
         }
-        if members.len() < FEW_MEMBERS
+        // One bit for each name; only where it was set before can a name stand twice.
+        let bit = 1 << (member.print.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
+        if seen & bit != 0
+            && members.len() < FEW_MEMBERS
             && members
                 .iter()
                 .any(|other| other.print == member.print && other.name(text) == member.name(text))
         {
             return Err(DUPLICATE);
         }
+        seen |= bit;
         member.kind = scanner.value(1)?;
-        member.value.end = scanner.at;
+        member.value.end = scanner.at();
         members.push(member);
         Ok(())
     })?;
     scanner.blank();
-    if scanner.at != text.len() {
+    if !scanner.rest.is_empty() {
         return Err("more than one JSON value");
     }
     if members.len() > FEW_MEMBERS {
@@ -134,166 +140,201 @@ pub(crate) fn unescape(literal: Option<&str>) -> Cow<'_, str> {
         .into()
 }
 
-/// Eight bytes made of a name: equal for equal names, and exact for names up to seven bytes long.
+/// Eight bytes made of a name: equal for equal names, and exact for names up to seven bytes long, which no longer name
+/// shares because only those have the highest bit.
 pub(crate) const fn fingerprint(name: &[u8]) -> u64 {
     let length = (name.len() as u64) << 56;
     if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        return u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_be_bytes(*last) ^ length;
+        let mixed = u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_be_bytes(*last);
+        return (mixed ^ length) | 1 << 63;
     }
     let (mut print, mut rest) = (0, name);
-    while let Some((&byte, others)) = rest.split_first() {
+    while let Some((&byte, others)) = rest.split_last() {
         print = print << 8 | byte as u64;
         rest = others;
     }
-    print ^ length
+    print | length
 }
 
+/// The same for a name at the start of a longer text.
+#[inline]
+fn fingerprint_at(text: &[u8], length: usize) -> u64 {
+    match text.first_chunk() {
+        Some(eight) if length < 8 => {
+            let bits = length * 8;
+            u64::from_le_bytes(*eight) & ((1 << bits) - 1) | (bits as u64) << 53
+        }
+        _ => fingerprint(text.get(..length).unwrap_or_default()),
+    }
+}
+
+/// Reads from the front; where it stands is told by what is left.
 struct Scanner<'t> {
-    bytes: &'t [u8],
-    at: usize,
+    rest: &'t [u8],
+    length: usize,
 }
 
 const ENDS: Invalid = "the JSON ends too early";
 const SYNTAX: Invalid = "not valid JSON";
 
 impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    #[inline]
+    fn at(&self) -> usize {
+        self.length - self.rest.len()
     }
 
+    #[inline]
+    fn skip(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    #[inline]
     fn byte(&mut self, expected: u8) -> Result<(), Invalid> {
-        match self.peek() {
-            Some(byte) if byte == expected => self.at += 1,
-            Some(_) => return Err(SYNTAX),
-            None => return Err(ENDS),
+        match self.rest {
+            [byte, rest @ ..] if *byte == expected => {
+                self.rest = rest;
+                Ok(())
+            }
+            [_, ..] => Err(SYNTAX),
+            [] => Err(ENDS),
         }
-        Ok(())
     }
 
+    #[inline]
     fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+        while let [byte @ 0..=b' ', rest @ ..] = self.rest {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return;
+            }
+            self.rest = rest;
         }
     }
 
-    /// Reads the rest of an object, after its brace; `member` takes over before each value and must consume it.
+    /// Reads what follows an element: a comma, or the end of the array or object.
+    #[inline]
+    fn more(&mut self, close: u8) -> Result<bool, Invalid> {
+        self.blank();
+        match self.rest {
+            [b',', rest @ ..] => {
+                self.rest = rest;
+                self.blank();
+                Ok(true)
+            }
+            [byte, rest @ ..] if *byte == close => {
+                self.rest = rest;
+                Ok(false)
+            }
+            [_, ..] => Err(SYNTAX),
+            [] => Err(ENDS),
+        }
+    }
+
+    /// Reads the rest of an object, after its brace; `member` takes over before each value and must consume it. It is
+    /// given where the name stands, its fingerprint as written, and whether it has escapes.
     fn members(
         &mut self,
-        mut member: impl FnMut(&mut Self, Range<usize>, bool) -> Result<(), Invalid>,
+        mut member: impl FnMut(&mut Self, Range<usize>, u64, bool) -> Result<(), Invalid>,
     ) -> Result<(), Invalid> {
         self.blank();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
+        if self.byte(b'}').is_ok() {
             return Ok(());
         }
         loop {
             self.byte(b'"')?;
-            let start = self.at;
+            let (start, text) = (self.at(), self.rest);
             let escaped = self.string()?;
-            let name = start..self.at - 1;
+            let name = start..self.at() - 1;
+            let print = fingerprint_at(text, name.len());
             self.blank();
             self.byte(b':')?;
             self.blank();
-            member(self, name, escaped)?;
-            self.blank();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(_) => return Err(SYNTAX),
-                None => return Err(ENDS),
+            member(self, name, print, escaped)?;
+            if !self.more(b'}')? {
+                return Ok(());
             }
-            self.blank();
         }
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Invalid> {
         self.blank();
-        if self.peek() == Some(b']') {
-            self.at += 1;
+        if self.byte(b']').is_ok() {
             return Ok(());
         }
         loop {
             self.value(depth)?;
-            self.blank();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(_) => return Err(SYNTAX),
-                None => return Err(ENDS),
+            if !self.more(b']')? {
+                return Ok(());
             }
-            self.blank();
         }
     }
 
     /// Reads a value that stands `depth` arrays and objects deep.
     fn value(&mut self, depth: usize) -> Result<Kind, Invalid> {
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
+        match self.rest {
+            [b'"', rest @ ..] => {
+                self.rest = rest;
                 Ok(if self.string()? { Kind::Escaped } else { Kind::Plain })
             }
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'{' | b'[') if depth == MAX_DEPTH => Err("the JSON nests too deeply"),
-            Some(b'{') => {
-                self.at += 1;
-                self.members(|scanner, _, _| scanner.value(depth + 1).map(|_| ()))?;
+            [b'-' | b'0'..=b'9', ..] => self.number(),
+            [b'{' | b'[', ..] if depth == MAX_DEPTH => Err("the JSON nests too deeply"),
+            [b'{', rest @ ..] => {
+                self.rest = rest;
+                self.members(|scanner, _, _, _| scanner.value(depth + 1).map(|_| ()))?;
                 Ok(Kind::Object)
             }
-            Some(b'[') => {
-                self.at += 1;
+            [b'[', rest @ ..] => {
+                self.rest = rest;
                 self.array(depth + 1)?;
                 Ok(Kind::Array)
             }
-            Some(b't') => self.word(b"true", Kind::True),
-            Some(b'f') => self.word(b"false", Kind::False),
-            Some(b'n') => self.word(b"null", Kind::Null),
-            Some(_) => Err(SYNTAX),
-            None => Err(ENDS),
+            [b't', b'r', b'u', b'e', rest @ ..] => {
+                self.rest = rest;
+                Ok(Kind::True)
+            }
+            [b'f', b'a', b'l', b's', b'e', rest @ ..] => {
+                self.rest = rest;
+                Ok(Kind::False)
+            }
+            [b'n', b'u', b'l', b'l', rest @ ..] => {
+                self.rest = rest;
+                Ok(Kind::Null)
+            }
+            [_, ..] => Err(SYNTAX),
+            [] => Err(ENDS),
         }
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind) -> Result<Kind, Invalid> {
-        if !self.bytes.get(self.at..).unwrap_or_default().starts_with(word) {
-            return Err(SYNTAX);
+    /// Reads at least one digit; answers their value, as long as it fits.
+    #[inline]
+    fn digits(&mut self) -> Result<Option<u64>, Invalid> {
+        let before = self.rest.len();
+        let mut value = 0_u64;
+        while let [digit @ b'0'..=b'9', rest @ ..] = self.rest {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.rest = rest;
         }
-        self.at += word.len();
-        Ok(kind)
-    }
-
-    fn digits(&mut self) -> Result<(), Invalid> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+        match before - self.rest.len() {
+            0 => Err(SYNTAX),
+            // 10^19 is less than 2^64.
+            1..=19 => Ok(Some(value)),
+            _ => Ok(None),
         }
-        if self.at == start { Err(SYNTAX) } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<Kind, Invalid> {
-        let mut kind = Kind::Integer;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
+        let negative = self.byte(b'-').is_ok();
+        let whole = if self.byte(b'0').is_ok() { Some(0) } else { self.digits()? };
+        let mut kind = match whole {
+            Some(value) if !negative => Kind::Natural(value),
+            _ => Kind::Number,
+        };
+        if let [b'.', rest @ ..] = self.rest {
+            self.rest = rest;
             self.digits()?;
             kind = Kind::Number;
         }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
+        if let [b'e' | b'E', b'+' | b'-', rest @ ..] | [b'e' | b'E', rest @ ..] = self.rest {
+            self.rest = rest;
             self.digits()?;
             kind = Kind::Number;
         }
@@ -301,37 +342,38 @@ impl Scanner<'_> {
     }
 
     /// Reads a string up to and with its closing quote; answers whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, Invalid> {
         let mut escaped = false;
         loop {
-            while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            while let Some((eight, rest)) = self.rest.split_first_chunk() {
                 let special = special(u64::from_le_bytes(*eight));
                 if special != 0 {
-                    self.at += special.trailing_zeros() as usize / 8;
+                    self.skip(special.trailing_zeros() as usize / 8);
                     break;
                 }
-                self.at += 8;
+                self.rest = rest;
             }
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
+            match self.rest {
+                [b'"', rest @ ..] => {
+                    self.rest = rest;
                     return Ok(escaped);
                 }
-                Some(b'\\') => {
+                [b'\\', rest @ ..] => {
                     escaped = true;
-                    self.at += 1;
+                    self.rest = rest;
                     self.escape()?;
                 }
-                Some(0..0x20) => return Err("a control character inside a string"),
-                Some(_) => self.at += 1,
-                None => return Err(ENDS),
+                [0..0x20, ..] => return Err("a control character inside a string"),
+                [_, rest @ ..] => self.rest = rest,
+                [] => return Err(ENDS),
             }
         }
     }
 
     fn escape(&mut self) -> Result<(), Invalid> {
-        let kind = self.peek().ok_or(ENDS)?;
-        self.at += 1;
+        let [kind, rest @ ..] = self.rest else { return Err(ENDS) };
+        self.rest = rest;
         match kind {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => match self.hex()? {
@@ -347,8 +389,8 @@ impl Scanner<'_> {
     }
 
     fn hex(&mut self) -> Result<u32, Invalid> {
-        let digits = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<4>).ok_or(ENDS)?;
-        self.at += 4;
+        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(ENDS)?;
+        self.rest = rest;
         digits
             .iter()
             .try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
@@ -359,7 +401,7 @@ impl Scanner<'_> {
 const SURROGATE: Invalid = "half of a surrogate pair";
 
 /// Marks the lowest of eight bytes that is a quote, a backslash or a control character; higher marks may be wrong.
-const fn special(eight: u64) -> u64 {
+pub(crate) const fn special(eight: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
     const QUOTES: u64 = ONES * b'"' as u64;

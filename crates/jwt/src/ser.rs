@@ -77,10 +77,11 @@ impl<'o> Object<'o> {
         }
     }
 
-    fn comma(&mut self) {
-        if self.out.len() > self.start {
-            self.out.push(b',');
-        }
+    /// Writes the start of a member, `,"name":`, without the comma if it is the first.
+    #[inline]
+    fn start(&mut self, text: &str) {
+        let first = self.out.len() == self.start;
+        self.out.extend_from_slice(text.get(usize::from(first)..).unwrap_or_default().as_bytes());
     }
 
     /// Writes the name of a custom member; its value must follow.
@@ -95,28 +96,27 @@ impl<'o> Object<'o> {
             *free = print;
         }
         self.count += 1;
-        self.comma();
+        if self.out.len() > self.start {
+            self.out.push(b',');
+        }
         write_string(name, self.out);
         self.out.push(b':');
         self.out
     }
 
-    /// Writes a registered claim, given its name with quotes and colon.
-    pub(crate) fn string(&mut self, name: &str, value: &str) {
-        self.comma();
-        self.out.extend_from_slice(name.as_bytes());
+    /// Writes a registered claim, given `,"name":`.
+    pub(crate) fn string(&mut self, start: &str, value: &str) {
+        self.start(start);
         write_string(value, self.out);
     }
 
-    pub(crate) fn integer(&mut self, name: &str, value: i64) -> Result<(), Failure> {
-        self.comma();
-        self.out.extend_from_slice(name.as_bytes());
+    pub(crate) fn integer(&mut self, start: &str, value: i64) -> Result<(), Failure> {
+        self.start(start);
         write_plain(&value, self.out)
     }
 
-    pub(crate) fn strings(&mut self, name: &str, values: &[String]) {
-        self.comma();
-        self.out.extend_from_slice(name.as_bytes());
+    pub(crate) fn strings(&mut self, start: &str, values: &[String]) {
+        self.start(start);
         for (before, value) in std::iter::once(b'[').chain(std::iter::repeat(b',')).zip(values) {
             self.out.push(before);
             write_string(value, self.out);
@@ -132,10 +132,10 @@ impl<'o> Object<'o> {
 }
 
 /// Writes a string with its quotes.
+#[inline]
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let needs_escape = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if !text.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+    if !needs_escape(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
     } else {
         for byte in text.bytes() {
@@ -160,7 +160,19 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+#[inline]
+fn needs_escape(text: &[u8]) -> bool {
+    let special = |eight: &[u8; 8]| scan::special(u64::from_le_bytes(*eight)) != 0;
+    let (eights, rest) = text.as_chunks();
+    eights.iter().any(special)
+        || match text.last_chunk() {
+            Some(last) => special(last),
+            None => rest.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\'),
+        }
+}
+
 /// Writes a scalar as `serde_json` does.
+#[inline]
 fn write_plain<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Failure> {
     serde_json::to_writer(out, value).map_err(|_| UNWRITABLE)
 }

@@ -73,7 +73,7 @@ const DISCARD: u64 = 16 * 1024 * 1024;
 /// Puts `rules` around `app`: its routes, its fallback, and its panics.
 ///
 /// Errors without a body of their own, as axum gives them, get one: `application/problem+json` with a
-/// `code` that follows from the status.
+/// `code` that follows from the status. Routes that are added afterwards are outside the rules.
 pub fn wrap(app: Router, rules: Rules) -> Router {
     let rules = Arc::new(rules);
     let panicked = {

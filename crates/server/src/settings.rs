@@ -132,9 +132,7 @@ pub fn load(
     layers.push(ConfigLayer::default_values());
     let merged = layers.into_iter().reduce(Layer::with_fallback).unwrap_or_else(ConfigLayer::empty);
     let config = Config::from_layer(merged).map_err(|error| Refusal(error.to_string()))?;
-    if config.tokens.leeway.as_secs() > 60 {
-        return Err(Refusal("tokens.leeway: it must be at most one minute".to_owned()).into());
-    }
+    config.check().map_err(Refusal)?;
     Ok(config)
 }
 

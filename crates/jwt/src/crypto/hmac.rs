@@ -2,7 +2,7 @@
 //!
 //! States and buffers of the hash are wiped when dropped; comparison takes the same time wherever the bytes differ.
 
-use ::hmac::{Hmac, KeyInit as _, Mac as _};
+use ::hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::Signature;
@@ -35,32 +35,33 @@ impl State {
 
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         match self {
-            Self::Sha256(state) => {
-                signature(&state.clone().chain_update(message).finalize().into_bytes())
-            }
-            Self::Sha384(state) => {
-                signature(&state.clone().chain_update(message).finalize().into_bytes())
-            }
-            Self::Sha512(state) => {
-                signature(&state.clone().chain_update(message).finalize().into_bytes())
-            }
+            Self::Sha256(state) => signature(&absorb(state, message).finalize().into_bytes()),
+            Self::Sha384(state) => signature(&absorb(state, message).finalize().into_bytes()),
+            Self::Sha512(state) => signature(&absorb(state, message).finalize().into_bytes()),
         }
     }
 
     pub(crate) fn check(&self, message: &[u8], mac: &[u8]) -> Result<(), Error> {
         match self {
-            Self::Sha256(state) => state.clone().chain_update(message).verify_slice(mac),
-            Self::Sha384(state) => state.clone().chain_update(message).verify_slice(mac),
-            Self::Sha512(state) => state.clone().chain_update(message).verify_slice(mac),
+            Self::Sha256(state) => absorb(state, message).verify_slice(mac),
+            Self::Sha384(state) => absorb(state, message).verify_slice(mac),
+            Self::Sha512(state) => absorb(state, message).verify_slice(mac),
         }
         .map_err(|_| Error::SignatureInvalid)
     }
 }
 
+#[inline]
+fn absorb<M: Mac + Clone>(state: &M, message: &[u8]) -> M {
+    let mut mac = state.clone();
+    mac.update(message);
+    mac
+}
+
 fn signature(mac: &[u8]) -> Signature {
     let mut bytes = [0; MAX_LEN];
-    for (to, from) in bytes.iter_mut().zip(mac) {
-        *to = *from;
+    if let Some(room) = bytes.get_mut(..mac.len()) {
+        room.copy_from_slice(mac);
     }
     Signature { bytes, len: mac.len() }
 }

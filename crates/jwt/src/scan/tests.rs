@@ -136,6 +136,16 @@ proptest! {
     }
 
     #[test]
+    fn a_fingerprint_is_exact_for_short_names(a in "[a-e]{0,9}", b in "[a-e]{0,9}", after in ".{0,9}") {
+        let (print, text) = (fingerprint(a.as_bytes()), format!("{a}{after}"));
+        prop_assert_eq!(print, fingerprint_at(text.as_bytes(), a.len()));
+        prop_assert_eq!(print >> 63 == 1, a.len() >= 8);
+        if a.len() < 8 {
+            prop_assert_eq!(print == fingerprint(b.as_bytes()), a == b);
+        }
+    }
+
+    #[test]
     fn a_special_byte_is_found_where_it_stands(bytes in any::<[u8; 8]>()) {
         let expected = bytes.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
         let found = special(u64::from_le_bytes(bytes));

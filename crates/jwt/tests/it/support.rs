@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use base64_turbo::URL_SAFE_NO_PAD as BASE64URL;
-use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Timestamp, Verifier, dangerous};
+use countersign_jwt::{
+    Algorithm, Claims, Error, SigningKey, Timestamp, Verified, Verifier, dangerous,
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
@@ -56,10 +58,9 @@ pub(crate) fn verify(token: &str) -> Result<Value, Error> {
 
 /// Verifies in every way there is, which must agree.
 pub(crate) fn refusal_of(verifier: &Verifier, token: &str) -> Result<Value, Error> {
-    let owned = verifier.verify::<Value>(token).map(|verified| verified.into_claims());
+    let owned = verifier.verify::<Value>(token).map(Verified::into_claims);
     let mut buffer = countersign_jwt::Buffer::new();
-    let borrowed =
-        verifier.verify_into::<Value>(token, &mut buffer).map(|verified| verified.into_claims());
+    let borrowed = verifier.verify_into::<Value>(token, &mut buffer).map(Verified::into_claims);
     assert_eq!(owned, borrowed);
     if owned.is_ok() {
         assert_eq!(

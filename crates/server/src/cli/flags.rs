@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use auth::Config;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::settings::{Setting, load};
 
@@ -50,7 +50,7 @@ impl Args for SettingFlags {
         Setting::all().fold(command, |command, setting| {
             let key = setting.key();
             let short = SHORT.iter().find(|(long, _)| *long == key).map(|(_, short)| *short);
-            let mut flag = Arg::new(key)
+            let mut flag = Arg::new(key.clone())
                 .long(setting.flag())
                 .value_name("VALUE")
                 .help(setting.help())
@@ -58,9 +58,9 @@ impl Args for SettingFlags {
             if let Some(short) = short {
                 flag = flag.visible_alias(short);
             }
-            if setting.default().is_some_and(|default| default.starts_with('[')) {
-                flag = flag.action(clap::ArgAction::Append);
-            }
+            // A list takes several; of anything else the last one counts.
+            let list = setting.default().is_some_and(|default| default.starts_with('['));
+            flag = if list { flag.action(ArgAction::Append) } else { flag.overrides_with(key) };
             command.arg(flag)
         })
     }

@@ -1,0 +1,18 @@
+//! The server as its users meet it: the real binary, on a real socket.
+
+#[cfg(test)]
+mod abuse;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod listener;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod several;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod tour;

@@ -1,0 +1,207 @@
+//! The invariants of ARCHITECTURE.md that a program can check.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+/// All files below a folder with this ending, as pairs of their path from the root and their text.
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && !matches!(name, "target" | ".git" | "fuzz") {
+                walk(&path, ending, found);
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    let root = root();
+    let mut found = Vec::new();
+    walk(&root.join(folder), ending, &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "nothing in {folder}");
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("text");
+            let name = path.strip_prefix(&root).expect("below the root").display().to_string();
+            (name, text)
+        })
+        .collect()
+}
+
+fn sources() -> Vec<(String, String)> {
+    ["crates", "examples"].iter().flat_map(|folder| files(folder, ".rs")).collect()
+}
+
+/// The source without its tests and without its comments.
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    let line = |line: &&str| !line.trim_start().starts_with("//");
+    text.lines().filter(line).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/benches/")
+}
+
+#[test]
+fn no_file_has_more_than_800_lines() {
+    for (path, text) in sources() {
+        assert!(text.lines().count() <= 800, "{path} has {} lines", text.lines().count());
+    }
+}
+
+#[test]
+fn sql_appears_only_where_storage_is() {
+    let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE "];
+    for (path, text) in sources() {
+        let storage = path.ends_with("/storage.rs") || path.contains("/storage/");
+        if storage || path.starts_with("examples/") || is_test(&path) {
+            continue;
+        }
+        for verb in verbs {
+            let literal = format!("\"{verb}");
+            assert!(!code(&text).contains(&literal), "{path} has SQL: {verb}");
+        }
+    }
+}
+
+#[test]
+fn axum_appears_only_at_the_edges() {
+    for (path, text) in files("crates/auth/src", ".rs") {
+        let edge = path.ends_with("/http.rs")
+            || path.contains("/src/http/")
+            || path.ends_with("/src/auth.rs")
+            || path.contains("/testing/");
+        assert!(edge || !code(&text).contains("axum"), "{path} knows axum");
+    }
+    for (path, text) in files("crates/jwt/src", ".rs") {
+        assert!(!code(&text).contains("axum"), "{path} knows axum");
+    }
+}
+
+#[test]
+fn two_database_drivers_are_known_behind_the_door_alone() {
+    for (path, text) in sources() {
+        let code = code(&text);
+        let knows = code.contains("rusqlite") || code.contains("tokio_postgres");
+        assert!(!knows || path.starts_with("crates/auth/src/storage/") || is_test(&path), "{path}");
+    }
+}
+
+#[test]
+fn jwt_depends_on_no_runtime_http_or_database() {
+    let manifest = fs::read_to_string(root().join("crates/jwt/Cargo.toml")).expect("a manifest");
+    let dependencies = manifest.split("[dependencies]").nth(1).expect("dependencies");
+    let dependencies = dependencies.split("\n[").next().expect("a section");
+    for foreign in ["tokio", "axum", "hyper", "http", "rusqlite", "postgres", "futures", "tracing"]
+    {
+        assert!(!dependencies.contains(foreign), "jwt depends on {foreign}");
+    }
+    for (path, text) in files("crates/jwt/src", ".rs") {
+        let code = code(&text);
+        for foreign in
+            ["async fn", "std::net", "std::fs", "std::env", "thread_local!", "static mut"]
+        {
+            assert!(!code.contains(foreign), "{path} has {foreign}");
+        }
+    }
+}
+
+#[test]
+fn time_and_randomness_have_one_source_each() {
+    let clippy = fs::read_to_string(root().join("clippy.toml")).expect("clippy.toml");
+    let forbidden = [
+        ("std::time::SystemTime::now", "SystemTime::now()", "crates/jwt/src/clock.rs"),
+        ("getrandom::fill", "getrandom::fill(", "crates/auth/src/secret.rs"),
+        ("uuid::Uuid::now_v7", "Uuid::now_v7(", ""),
+        ("uuid::Uuid::new_v4", "Uuid::new_v4(", ""),
+    ];
+    for (lint, call, source) in forbidden {
+        assert!(clippy.contains(lint), "clippy.toml does not forbid {lint}");
+        for (path, text) in sources() {
+            let own_keys = call.starts_with("getrandom") && path == "crates/jwt/src/key.rs";
+            if path != source && !own_keys && !is_test(&path) {
+                assert!(!code(&text).contains(call), "{path} calls {call}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secret_types_show_nothing() {
+    let secrets = ["OpaqueSecret", "SecretHash", "Password", "MasterKey", "SigningKey", "Material"];
+    for (path, text) in sources() {
+        let code = code(&text);
+        for secret in secrets {
+            for shown in ["Display", "Serialize", "ToString", "LowerHex"] {
+                let revealing = format!("{shown} for {secret} ");
+                assert!(!code.contains(&revealing), "{path}: {revealing}");
+            }
+            let Some((before, _)) = code.split_once(&format!("pub struct {secret}")) else {
+                continue;
+            };
+            let derive = before.rsplit("#[derive(").next().unwrap_or_default();
+            let derive = derive.split(")]").next().unwrap_or_default();
+            let own = before.rfind("#[derive(").is_some_and(|start| !before[start..].contains('}'));
+            for revealing in ["Debug", "Serialize", "Display"] {
+                assert!(
+                    !own || !derive.contains(revealing),
+                    "{path}: {secret} derives {revealing}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_every_crate() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    assert!(workspace.contains("unsafe_code = \"forbid\""));
+    for (path, manifest) in
+        files("crates", "Cargo.toml").into_iter().chain(files("examples", "Cargo.toml"))
+    {
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{path} has lints of its own");
+    }
+}
+
+#[test]
+fn both_engines_have_the_same_migrations_tables_and_columns() {
+    for folder in ["crates/auth/migrations", "examples/posts/migrations"] {
+        let side = |engine: &str| {
+            let folder = format!("{folder}/{engine}");
+            let named = files(&folder, ".sql").into_iter();
+            named
+                .map(|(path, text)| (path.replace(&folder, ""), shape(&text)))
+                .collect::<Vec<(String, Vec<String>)>>()
+        };
+        assert_eq!(side("sqlite"), side("postgres"));
+    }
+}
+
+/// Tables, columns, constraints and indexes of a migration, without what the engines call their types.
+fn shape(sql: &str) -> Vec<String> {
+    sql.lines()
+        .map(|line| {
+            line.split_whitespace()
+                .map(|word| word.trim_end_matches([',', ';']))
+                .filter(|word| {
+                    !matches!(
+                        *word,
+                        "BLOB" | "BYTEA" | "UUID" | "INTEGER" | "BIGINT" | "BOOLEAN" | "STRICT"
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .filter(|line| !line.is_empty())
+        .collect()
+}
