@@ -31,30 +31,21 @@
 //! Each slice is a folder: its types, rules and `impl Auth` in `mod.rs`, its statements in `storage.rs`,
 //! its routes in `http.rs`.
 
-mod auth;
-mod clock;
-/// Every knob, its default and its documentation.
-pub mod config;
-mod error;
-mod http;
-/// What signs the tokens, where it lies, and what verifies them.
-pub mod keys;
-/// What a password must be, and whether one is right.
-pub mod passwords;
-/// What a caller may do, by name.
-pub mod roles;
-mod secret;
-/// Logins that the server remembers until logout.
-pub mod sessions;
-/// The door to the database: the same statements on SQLite and PostgreSQL.
-pub mod storage;
-/// A ready installation and a clock to set, for tests.
+mod auth; // the one handle to everything
+mod clock; // the only source of time
+pub mod config; // every knob, its default and its documentation
+mod error; // one error, a variant for each outcome
+mod http; // what the slices' routes share
+pub mod keys; // what signs the tokens, where it lies, and what verifies them
+pub mod passwords; // what a password must be, and whether one is right
+pub mod roles; // what a caller may do, by name
+mod secret; // the only source of randomness
+pub mod sessions; // logins that the server remembers until logout
+pub mod storage; // the door to the database: the same statements on both engines
 #[cfg(feature = "testing")]
-pub mod testing;
-/// Signed statements of who somebody is.
-pub mod tokens;
-/// Who has an account.
-pub mod users;
+pub mod testing; // for tests: a database, a clock, an installation, the promises of storage
+pub mod tokens; // signed statements of who somebody is
+pub mod users; // who has an account
 
 pub use self::{
     auth::{Auth, AuthBuilder},

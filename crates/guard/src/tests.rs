@@ -105,7 +105,7 @@ async fn ask(path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
 }
 
 async fn with_authorization(path: &str, value: &str) -> Answer {
-    ask(path, &[(header::AUTHORIZATION, value)]).await
+    ask(path, &[(AUTHORIZATION, value)]).await
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn an_optional_caller_may_present_nothing() {
 #[tokio::test]
 async fn two_authorization_headers_are_a_bad_request() {
     let value = format!("Bearer {}", token(&["user"]));
-    let header = (header::AUTHORIZATION, value.as_str());
+    let header = (AUTHORIZATION, value.as_str());
     let answer = ask("/posts", &[header.clone(), header]).await;
     assert_eq!(
         (answer.status, &*answer.code()),
@@ -199,7 +199,7 @@ async fn another_way_of_proof_yields_the_same_principal() {
 #[tokio::test]
 async fn with_an_authorization_header_the_cookie_is_ignored() {
     for value in ["Bearer x", "Basic dTpw", "Digest a=b", "who=u2"] {
-        let headers = [(header::AUTHORIZATION, value), (header::COOKIE, "who=u2")];
+        let headers = [(AUTHORIZATION, value), (header::COOKIE, "who=u2")];
         assert_eq!(ask("/open", &headers).await.status, StatusCode::UNAUTHORIZED, "{value}");
     }
 }

@@ -244,10 +244,8 @@ mod tests {
         let named: Vec<String> = Setting::all().map(Setting::key).collect();
         assert_eq!(named, values.map(|(key, _)| key), "each setting, and no other, stands above");
 
-        let variables: Vec<(String, &str)> = Setting::all()
-            .map(|setting| setting.variable())
-            .zip(values.map(|(_, text)| text))
-            .collect();
+        let variables: Vec<(String, &str)> =
+            Setting::all().map(Setting::variable).zip(values.map(|(_, text)| text)).collect();
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, text)| (name.as_str(), *text)).collect();
         for config in [

@@ -1,6 +1,6 @@
 //! The cross-site rule: a browser sends cookies along with requests that other sites make it send.
 
-use axum::http::{HeaderMap, Method, header::ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Method, header::ORIGIN};
 use guard::Denied;
 
 use crate::config::PublicUrl;
@@ -41,8 +41,8 @@ impl CrossSite {
         if method.is_safe() {
             return Ok(());
         }
-        let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
-        let origin = headers.get(ORIGIN).map(|value| value.as_bytes());
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
         let is = |origins: &[String]| origins.iter().any(|own| Some(own.as_bytes()) == origin);
         let refused = match (site, origin) {
             (None, None) => carries_cookie,
@@ -62,8 +62,6 @@ impl CrossSite {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn allowed(site: Option<&str>, origin: Option<&str>, carries_cookie: bool) -> bool {

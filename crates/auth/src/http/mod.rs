@@ -5,7 +5,12 @@ pub(crate) mod cookie;
 pub(crate) mod csrf;
 mod problem;
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    http::{HeaderValue, header::CACHE_CONTROL},
+    middleware,
+    response::Response,
+};
 
 pub use self::body::Json;
 pub(crate) use self::{body::JsonOrForm, problem::OAuthError};
@@ -18,7 +23,14 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(passwords::http::routes())
         .merge(sessions::http::routes())
         .merge(keys::http::routes())
-        .layer(middleware::from_fn(guard::no_store))
+        .layer(middleware::map_response(no_store))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)
+}
+
+/// What these routes answer is about one caller and often holds a credential: no cache keeps it, unless
+/// the route says otherwise (RFC 9111 §5.2.2.5).
+async fn no_store(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }

@@ -32,5 +32,5 @@ async fn jwks(State(auth): State<Auth>, headers: HeaderMap) -> Response {
     if known {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
-    (caching, [(CONTENT_TYPE, "application/jwk-set+json")], body).into_response()
+    (caching, [(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -238,7 +238,7 @@ mod tests {
         let hasher = Hasher::start().expect("threads");
         let block = |release: flume::Receiver<()>| {
             let hasher = hasher.clone();
-            tokio::spawn(async move { hasher.run(move |_| Ok(drop(release.recv()))).await })
+            tokio::spawn(async move { hasher.run(move |_| Ok(release.recv().is_ok())).await })
         };
         let (release, gate) = flume::bounded::<()>(0);
         let held: Vec<_> = (0..hasher.load.threads).map(|_| block(gate.clone())).collect();

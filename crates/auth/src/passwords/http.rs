@@ -1,10 +1,7 @@
 use axum::{
     Json as JsonBody, Router,
     extract::{FromRequest, Request, State},
-    http::{
-        HeaderMap, HeaderName, Method,
-        header::{CACHE_CONTROL, SET_COOKIE},
-    },
+    http::{HeaderMap, Method, header::SET_COOKIE},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -38,17 +35,14 @@ struct Tokens {
     expires_in: u64,
 }
 
-/// RFC 6749 §5.1: an answer with a credential in it is kept by no cache.
-const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
-
-async fn login(State(auth): State<Auth>, request: Request) -> Result<Response, OAuthError> {
+async fn login(State(auth): State<Auth>, request: Request) -> Result<JsonBody<Tokens>, OAuthError> {
     if !auth.config().auth.mode.offers_tokens() {
         return Err(Error::ModeDisabled.into());
     }
     let user = authenticate(&auth, request).await?;
     let AccessToken { token, expires_in } = auth.access_token(&user)?;
     let tokens = Tokens { access_token: token, token_type: "Bearer", expires_in };
-    Ok((NO_STORE, JsonBody(tokens)).into_response())
+    Ok(JsonBody(tokens))
 }
 
 async fn login_session(
@@ -63,7 +57,7 @@ async fn login_session(
     let replaced = auth.sessions().presented(&method, &headers).map_err(Error::from)?;
     let user = authenticate(&auth, request).await?;
     let cookie = auth.session_start(&user, replaced).await?;
-    Ok((NO_STORE, [(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
+    Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
 }
 
 async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {

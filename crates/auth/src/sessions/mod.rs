@@ -109,9 +109,17 @@ impl Sessions {
         }
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn store(&self) -> &dyn SessionStore {
+        &*self.store
+    }
+
     /// The live session with this secret and its user; `None` for one that is unknown, over, or of a
     /// user who may not log in.
-    async fn resume(&self, secret: &OpaqueSecret) -> Result<Option<(Session, User)>, Error> {
+    pub(crate) async fn resume(
+        &self,
+        secret: &OpaqueSecret,
+    ) -> Result<Option<(Session, User)>, Error> {
         let hash = secret.hash();
         let Some(session) = self.store.find(hash).await? else { return Ok(None) };
         if self.dead().holds(&session) {

@@ -62,13 +62,13 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// A unique index or primary key already holds this value.
+    /// A unique index or primary key already holds this value. Other constraints, foreign keys too, are `Refused`.
     #[error("the unique index {constraint} already holds this value")]
     Conflict {
         /// The name of the index without a final `_key`: `users_email` for `CREATE UNIQUE INDEX users_email …` as for
         /// a column `email … UNIQUE` of table `users`, `members_team_name` for `UNIQUE (team, name)`, `users_pkey` for
         /// the primary key. The same on both engines; `CONSTRAINT … UNIQUE` inside a table is not to be used, because
-        /// SQLite forgets its name.
+        /// SQLite forgets its name. Of several that are violated at once the engine names one.
         constraint: String,
     },
 

@@ -10,7 +10,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, PoisonError, RwLock},
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
 };
@@ -33,7 +33,8 @@ const QUEUE: usize = 4096;
 pub(super) struct Sqlite {
     /// `None` once closed.
     queues: RwLock<Option<Queues>>,
-    threads: RwLock<Vec<JoinHandle<()>>>,
+    /// The writer's, which ends after the readers'; `None` once closed.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Queues {
@@ -57,16 +58,8 @@ impl Sqlite {
     }
 
     fn start(path: Option<&Path>) -> Result<Self, StorageError> {
-        let mut threads = Vec::new();
-        let mut spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-            thread.map(|thread| threads.push(thread)).map_err(StorageError::unavailable)
-        };
-
         let connection = Connection::writer(path)?;
-        let (writer, jobs) = flume::bounded(QUEUE);
-        spawn("sqlite-writer", Box::new(move || writer::serve(connection, &jobs)))?;
-
+        let mut threads = Vec::new();
         let mut readers = None;
         if path.is_some() {
             let (sender, reads) = flume::bounded::<Read>(QUEUE);
@@ -74,13 +67,25 @@ impl Sqlite {
             for _ in 0..count {
                 let connection = Connection::reader(path)?;
                 let reads = reads.clone();
-                spawn("sqlite-reader", Box::new(move || serve_reads(connection, &reads)))?;
+                threads.push(spawn("sqlite-reader", move || {
+                    serve_reads(connection, &reads);
+                })?);
             }
             readers = Some(sender);
         }
+        let (writer, jobs) = flume::bounded(QUEUE);
+        let thread = spawn("sqlite-writer", move || {
+            let connection = writer::serve(connection, &jobs);
+            // The last connection to close copies the log into the database and removes it. Of several that close at
+            // the same moment none is the last.
+            if !threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()) {
+                tracing::error!("a reader of the storage ended with a panic");
+            }
+            drop(connection);
+        })?;
         Ok(Self {
             queues: RwLock::new(Some(Queues { writer, readers })),
-            threads: RwLock::new(threads),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -172,13 +177,10 @@ impl Sqlite {
     pub(super) async fn close(&self) {
         // With the last sender gone the threads end after what is queued.
         drop(self.queues.write().unwrap_or_else(PoisonError::into_inner).take());
-        let threads =
-            std::mem::take(&mut *self.threads.write().unwrap_or_else(PoisonError::into_inner));
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok())
-        });
-        if !joined.await.unwrap_or(false) {
-            tracing::error!("a thread of the storage ended with a panic");
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join)).await;
+        if !matches!(joined, Ok(None | Some(Ok(())))) {
+            tracing::error!("the writer of the storage ended with a panic");
         }
     }
 
@@ -202,6 +204,11 @@ impl Sqlite {
             .as_ref()
             .map_or_else(|| Err(StorageError::unavailable("the database is closed")), send)
     }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StorageError> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(body).map_err(StorageError::unavailable)
 }
 
 fn sent<T>(result: Result<(), TrySendError<T>>) -> Result<(), StorageError> {

@@ -1,1 +1,45 @@
-//! For tests: a ready installation, a clock to set, and the promises of storage.
+//! For tests: a database of one's own on either engine, a clock to set, a ready installation, and the
+//! promises of storage.
+
+mod clock;
+pub mod conformance;
+mod place;
+
+pub use self::{
+    clock::TestClock,
+    place::{Place, administer, open},
+};
+use crate::{Auth, Clock, Config, Error};
+
+/// A password that meets the rules.
+pub const PASSWORD: &str = "four unrelated gravel words";
+
+/// An installation on a clock that stands still until it is moved.
+#[derive(Debug, Clone)]
+pub struct TestAuth {
+    /// The installation.
+    pub auth: Auth,
+    /// Its clock.
+    pub clock: TestClock,
+}
+
+impl TestAuth {
+    /// An installation with these settings on this database.
+    ///
+    /// # Errors
+    /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
+    pub async fn with(place: &Place, config: Config) -> Result<Self, Error> {
+        let clock = TestClock::default();
+        let builder = Auth::builder(config).db(place.db.clone());
+        let auth = builder.clock(Clock::new(clock.clone())).build().await?;
+        Ok(Self { auth, clock })
+    }
+
+    /// An installation with the default settings on this database.
+    ///
+    /// # Errors
+    /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
+    pub async fn new(place: &Place) -> Result<Self, Error> {
+        Self::with(place, Config::default()).await
+    }
+}

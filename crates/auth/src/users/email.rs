@@ -25,8 +25,14 @@ impl Email {
         if text.len() > MAX_LENGTH {
             return refuse("it is longer than 254 bytes");
         }
+        // Before anything is composed: a Kelvin sign composes to a plain K.
+        let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
+        if local.chars().any(folds_to_ascii) {
+            return refuse("it has a letter that stands for an ASCII letter");
+        }
+        let text: String = text.nfc().collect();
         let options = Options::default().without_display_text().without_domain_literal();
-        if EmailAddress::parse_with_options(text, options).is_err() {
+        if EmailAddress::parse_with_options(&text, options).is_err() {
             return refuse("it is not an address");
         }
         let Some((local, domain)) = text.rsplit_once('@') else {
@@ -35,13 +41,10 @@ impl Email {
         if local.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return refuse("it has a character that no address has");
         }
-        if local.chars().any(folds_to_ascii) {
-            return refuse("it has a letter that stands for an ASCII letter");
-        }
         let Ok(domain) = idna::domain_to_ascii_strict(domain) else {
             return refuse("its domain is not valid");
         };
-        let local: String = local.nfc().flat_map(char::to_lowercase).collect();
+        let local: String = local.chars().flat_map(char::to_lowercase).collect();
         let address = format!("{local}@{domain}");
         if address.len() > MAX_LENGTH {
             return refuse("it is longer than 254 bytes");

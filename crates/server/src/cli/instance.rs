@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use auth::{Auth, Config};
+use auth::{Auth, Config, config::PublicUrl};
 use axum::Router;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
@@ -60,7 +60,7 @@ impl Instance {
         started: impl FnOnce(),
     ) -> anyhow::Result<()> {
         let url = self.url()?;
-        let https = self.auth.config().http.public_url.as_ref().is_some_and(|url| url.is_https());
+        let https = self.auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let rules = Rules { hosts, https, ..Rules::default() };
         let router = limits::wrap(app::router(&self.auth, more), rules);
         let (mut terminate, mut interrupt) =

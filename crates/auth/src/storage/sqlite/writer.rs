@@ -74,8 +74,8 @@ where
     }
 }
 
-/// Works until there is no one left who could ask.
-pub(super) fn serve(connection: Connection, jobs: &flume::Receiver<Job>) {
+/// Works until there is no one left who could ask, then hands the connection back to be closed.
+pub(super) fn serve(connection: Connection, jobs: &flume::Receiver<Job>) -> Tx {
     let mut tx = Tx::new(Engine::Sqlite(connection));
     loop {
         // Jobs catch their own panics. One in this file drops the batch, which answers it, and the next one goes on:
@@ -86,7 +86,7 @@ pub(super) fn serve(connection: Connection, jobs: &flume::Receiver<Job>) {
             }
         }));
         match served {
-            Ok(()) => return,
+            Ok(()) => return tx,
             Err(_) => tracing::error!("the storage's writer panicked"),
         }
     }

@@ -1,12 +1,19 @@
-//! A violated unique index has one name, on both engines.
+//! What is not done, and what is said of it: the same on both engines, and never a value.
 
 use countersign_auth::storage::{StorageError, Value};
 
-use crate::{on_every_engine, place::Place};
+use countersign_auth::{on_every_engine, testing::Place};
+
+use super::{
+    assert_refused,
+    values::{id, things},
+};
 
 on_every_engine! {
     a_conflict_names_the_index,
     other_constraints_are_refused,
+    what_cannot_be_stored_on_both_is_refused,
+    a_mistake_is_refused_and_shows_no_value,
 }
 
 async fn a_conflict_names_the_index(place: Place) {
@@ -89,8 +96,63 @@ async fn other_constraints_are_refused(place: Place) {
         "INSERT INTO children (id, parent, n) VALUES (2, NULL, 1)",
         "INSERT INTO children (id, parent, n) VALUES (2, 1, 0)",
     ] {
-        crate::assert_refused(db.execute(sql, []).await);
+        assert_refused(db.execute(sql, []).await);
     }
     assert_eq!(db.execute("DELETE FROM parents", []).await.unwrap(), 1);
     assert!(db.all("SELECT id FROM children", []).await.unwrap().is_empty());
+}
+
+async fn what_cannot_be_stored_on_both_is_refused(place: Place) {
+    let db = &place.db;
+    things(db).await;
+    assert_refused(db.optional("SELECT $1 AS t", ["a\0b".into()]).await);
+    for sql in ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a"] {
+        assert_refused(db.execute(sql, []).await);
+    }
+    // The column's type is kept on SQLite as well: tables are STRICT.
+    assert_refused(
+        db.execute("INSERT INTO things (id, n) VALUES ($1, $2)", [id(1).into(), "text".into()])
+            .await,
+    );
+    assert!(db.all("SELECT id FROM things", []).await.unwrap().is_empty());
+}
+
+async fn a_mistake_is_refused_and_shows_no_value(place: Place) {
+    let db = &place.db;
+    things(db).await;
+    db.execute(
+        "CREATE TABLE checked (body TEXT PRIMARY KEY CHECK (length(body) <> 7 OR body LIKE '%3'))",
+        [],
+    )
+    .await
+    .unwrap();
+    let secret = || -> [Value; 1] { ["hunter2".into()] };
+    for (sql, binds) in [
+        ("SELEC $1", secret()),
+        ("SELECT nothing FROM things WHERE body = $1", secret()),
+        ("SELECT \"hunted\" AS x, $1 AS y", secret()),
+        ("SELECT 1 AS a; SELECT $1 AS b", secret()),
+        ("INSERT INTO checked (body) VALUES ($1)", secret()),
+        ("INSERT INTO things (id) VALUES ($1)", secret()),
+        ("INSERT INTO things (id, body) VALUES (NULL, $1)", secret()),
+    ] {
+        let error = db.all(sql, binds).await.unwrap_err();
+        assert!(matches!(error, StorageError::Refused(_)), "{sql}: {error:?}");
+        assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
+    }
+    db.execute("INSERT INTO checked (body) VALUES ($1)", ["hunter3".into()]).await.unwrap();
+    let error =
+        db.execute("INSERT INTO checked (body) VALUES ($1)", ["hunter3".into()]).await.unwrap_err();
+    assert_eq!(error.conflict(), Some("checked_pkey"));
+    assert!(!chain(&error).contains("hunter3"), "{}", chain(&error));
+}
+
+fn chain(error: &StorageError) -> String {
+    let mut text = format!("{error:?}");
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        text.push_str(&format!(" / {error}"));
+        next = error.source();
+    }
+    text
 }

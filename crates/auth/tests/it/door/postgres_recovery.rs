@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use countersign_auth::storage::{Db, DbOptions, StorageError};
 
-use crate::{
-    assert_refused, assert_unavailable, count, counter,
-    place::{Place, administer},
-};
+use countersign_auth::testing::{Place, administer};
+
+use super::{assert_refused, assert_unavailable, count, counter};
 
 /// Ends every connection to the test's database, as a restart of the server does.
 async fn cut(place: &Place) {

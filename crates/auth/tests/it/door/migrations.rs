@@ -2,7 +2,9 @@
 
 use countersign_auth::storage::{Migration, Migrations, StorageError};
 
-use crate::{assert_refused, on_every_engine, place::Place};
+use countersign_auth::{on_every_engine, testing::Place};
+
+use super::assert_refused;
 
 on_every_engine! {
     migrations_run_once_and_in_order,

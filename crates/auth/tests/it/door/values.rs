@@ -1,9 +1,11 @@
 //! Values go in and come out as they are; statements are typed by their values.
 
-use countersign_auth::storage::{Db, Engine, StorageError, Value};
+use countersign_auth::storage::{Db, Engine, Value};
 use uuid::Uuid;
 
-use crate::{assert_refused, on_every_engine, place::Place};
+use countersign_auth::{on_every_engine, testing::Place};
+
+use super::assert_refused;
 
 on_every_engine! {
     every_type_comes_back_as_it_went_in,
@@ -15,14 +17,12 @@ on_every_engine! {
     an_upsert_counts_and_returns,
     optional_takes_one_row_at_most,
     a_column_is_found_by_its_name_only,
-    what_cannot_be_stored_on_both_is_refused,
-    a_mistake_is_refused_and_shows_no_value,
     a_dollar_in_a_literal_is_text,
     big_values_come_back,
 }
 
 /// The column types of each engine, as migrations have them.
-async fn things(db: &Db) {
+pub(crate) async fn things(db: &Db) {
     let sql = match db.engine() {
         Engine::Sqlite => {
             "CREATE TABLE things (id BLOB PRIMARY KEY, n INTEGER, flag INTEGER, body TEXT, raw BLOB, other BLOB) STRICT"
@@ -38,7 +38,7 @@ const INSERT: &str =
     "INSERT INTO things (id, n, flag, body, raw, other) VALUES ($1, $2, $3, $4, $5, $6)";
 const SELECT: &str = "SELECT n, flag, body, raw, other FROM things WHERE id = $1";
 
-fn id(n: u128) -> Uuid {
+pub(crate) fn id(n: u128) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + n)
 }
 
@@ -164,7 +164,7 @@ async fn parameters_are_numbered_and_may_repeat(place: Place) {
 
 async fn a_write_returns_its_rows(place: Place) {
     let db = &place.db;
-    crate::counter(db).await;
+    super::counter(db).await;
     let row = db
         .optional(
             "UPDATE counters SET n = n + $2 WHERE id = $1 RETURNING n, id",
@@ -185,7 +185,7 @@ async fn a_write_returns_its_rows(place: Place) {
 
 async fn execute_counts_the_rows_it_changed(place: Place) {
     let db = &place.db;
-    crate::counter(db).await;
+    super::counter(db).await;
     assert_eq!(db.execute("UPDATE counters SET n = 1", []).await.unwrap(), 2);
     assert_eq!(db.execute("UPDATE counters SET n = 1 WHERE id = 9", []).await.unwrap(), 0);
     assert_eq!(db.execute("DELETE FROM counters WHERE id = 1", []).await.unwrap(), 1);
@@ -194,7 +194,7 @@ async fn execute_counts_the_rows_it_changed(place: Place) {
 
 async fn an_upsert_counts_and_returns(place: Place) {
     let db = &place.db;
-    crate::counter(db).await;
+    super::counter(db).await;
     let nothing = "INSERT INTO counters (id, n) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
     assert_eq!(db.execute(nothing, [1.into(), 9.into()]).await.unwrap(), 0);
     assert_eq!(db.execute(nothing, [3.into(), 9.into()]).await.unwrap(), 1);
@@ -208,7 +208,7 @@ async fn an_upsert_counts_and_returns(place: Place) {
 
 async fn optional_takes_one_row_at_most(place: Place) {
     let db = &place.db;
-    crate::counter(db).await;
+    super::counter(db).await;
     assert!(db.optional("SELECT id FROM counters WHERE id = 7", []).await.unwrap().is_none());
     assert_refused(db.optional("SELECT id FROM counters", []).await);
 }
@@ -219,61 +219,6 @@ async fn a_column_is_found_by_its_name_only(place: Place) {
     assert_refused(row.get::<i64>("third"));
     assert_refused(row.get::<String>("first"));
     assert_refused(row.get::<Uuid>("first"));
-}
-
-async fn what_cannot_be_stored_on_both_is_refused(place: Place) {
-    let db = &place.db;
-    things(db).await;
-    assert_refused(db.optional("SELECT $1 AS t", ["a\0b".into()]).await);
-    for sql in ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a"] {
-        assert_refused(db.execute(sql, []).await);
-    }
-    // The column's type is kept on SQLite as well: tables are STRICT.
-    assert_refused(
-        db.execute("INSERT INTO things (id, n) VALUES ($1, $2)", [id(1).into(), "text".into()])
-            .await,
-    );
-    assert!(db.all("SELECT id FROM things", []).await.unwrap().is_empty());
-}
-
-async fn a_mistake_is_refused_and_shows_no_value(place: Place) {
-    let db = &place.db;
-    things(db).await;
-    db.execute(
-        "CREATE TABLE checked (body TEXT PRIMARY KEY CHECK (length(body) <> 7 OR body LIKE '%3'))",
-        [],
-    )
-    .await
-    .unwrap();
-    let secret = || -> [Value; 1] { ["hunter2".into()] };
-    for (sql, binds) in [
-        ("SELEC $1", secret()),
-        ("SELECT nothing FROM things WHERE body = $1", secret()),
-        ("SELECT \"hunted\" AS x, $1 AS y", secret()),
-        ("SELECT 1 AS a; SELECT $1 AS b", secret()),
-        ("INSERT INTO checked (body) VALUES ($1)", secret()),
-        ("INSERT INTO things (id) VALUES ($1)", secret()),
-        ("INSERT INTO things (id, body) VALUES (NULL, $1)", secret()),
-    ] {
-        let error = db.all(sql, binds).await.unwrap_err();
-        assert!(matches!(error, StorageError::Refused(_)), "{sql}: {error:?}");
-        assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
-    }
-    db.execute("INSERT INTO checked (body) VALUES ($1)", ["hunter3".into()]).await.unwrap();
-    let error =
-        db.execute("INSERT INTO checked (body) VALUES ($1)", ["hunter3".into()]).await.unwrap_err();
-    assert_eq!(error.conflict(), Some("checked_pkey"));
-    assert!(!chain(&error).contains("hunter3"), "{}", chain(&error));
-}
-
-fn chain(error: &StorageError) -> String {
-    let mut text = format!("{error:?}");
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = next {
-        text.push_str(&format!(" / {error}"));
-        next = error.source();
-    }
-    text
 }
 
 async fn a_dollar_in_a_literal_is_text(place: Place) {

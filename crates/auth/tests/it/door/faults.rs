@@ -1,6 +1,8 @@
 //! The storage taken away.
 
-use crate::{assert_unavailable, count, counter, on_every_engine, place::Place};
+use countersign_auth::{on_every_engine, testing::Place};
+
+use super::{assert_unavailable, count, counter};
 
 on_every_engine! {
     a_storage_that_is_taken_away_is_unavailable_until_it_is_back,

@@ -1,0 +1,287 @@
+//! What storage promises, one function for each promise, to be run on every engine.
+//!
+//! [`on_every_engine!`](crate::on_every_engine) makes a test of each for SQLite in memory, SQLite on disk
+//! and PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a promise that is not kept fails the test where it stands"
+)]
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use jwt::{Algorithm, Timestamp};
+
+use super::{PASSWORD, Place, TestAuth};
+use crate::{
+    Config, Error, OpaqueSecret,
+    config::Store,
+    passwords::{self, Login},
+    roles::Roles,
+    users::{self, Email, NewUser, User, UserId},
+};
+
+/// Makes a `#[tokio::test]` of each function for each engine. The functions take a [`Place`].
+///
+/// PostgreSQL takes part when `COUNTERSIGN_TEST_POSTGRES` holds the URL of a database in which databases
+/// may be made; otherwise its variants say that they are skipped.
+#[macro_export]
+macro_rules! on_every_engine {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite_in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::testing::Place::memory().await).await;
+            })*
+        }
+        mod sqlite_on_disk {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::testing::Place::disk().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(place) = $crate::testing::Place::postgres().await {
+                    super::$name(place.clone()).await;
+                    place.remove().await;
+                }
+            })*
+        }
+    };
+}
+
+fn somebody(auth: &TestAuth, email: &str) -> User {
+    User {
+        id: UserId(auth.auth.ids().next()),
+        email: Email::parse(email).unwrap(),
+        name: Some("Somebody".to_owned()),
+        roles: Roles::new(&["user", "admin"], &Config::default().accounts.roles).unwrap(),
+        generation: 7,
+        disabled: false,
+        created_at: Timestamp::new(1_800_000_000),
+    }
+}
+
+fn new_user(email: &str) -> NewUser<'_> {
+    NewUser { email, password: PASSWORD, name: None, roles: &["user"] }
+}
+
+/// An account is found again by id and by address, with every member as it was.
+pub async fn an_account_is_found_as_it_was_made(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let (db, user) = (test.auth.db(), somebody(&test, "a@example.com"));
+    users::storage::user_create(db, &user, "hash".to_owned()).await.unwrap();
+    let other = User { name: None, disabled: true, ..somebody(&test, "b@example.com") };
+    users::storage::user_create(db, &other, "other".to_owned()).await.unwrap();
+    for user in [user, other] {
+        let found = users::storage::user_by_id(db, user.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&user));
+        assert_eq!(users::storage::user_by_email(db, &user.email).await.unwrap(), found);
+        let account = passwords::storage::account_by_email(db, &user.email).await.unwrap();
+        assert_eq!(account.unwrap().0, user);
+    }
+    let nobody = Email::parse("nobody@example.com").unwrap();
+    assert_eq!(users::storage::user_by_email(db, &nobody).await.unwrap(), None);
+    assert!(passwords::storage::account_by_email(db, &nobody).await.unwrap().is_none());
+}
+
+/// A second account with one address is refused and leaves nothing behind, not even its password.
+pub async fn an_account_is_made_whole_or_not_at_all(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let db = test.auth.db();
+    let first = somebody(&test, "a@example.com");
+    users::storage::user_create(db, &first, "first".to_owned()).await.unwrap();
+    let second = somebody(&test, "a@example.com");
+    let refused = users::storage::user_create(db, &second, "second".to_owned()).await;
+    assert!(matches!(refused, Err(Error::EmailTaken)));
+    assert_eq!(users::storage::user_by_id(db, second.id).await.unwrap(), None);
+    let rows = db.all("SELECT user_id FROM passwords", []).await.unwrap();
+    assert_eq!(rows.len(), 1);
+}
+
+/// Of many registrations of one address at the same moment exactly one succeeds.
+pub async fn one_of_many_equal_registrations_wins(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let tasks = (0..16).map(|_| {
+        let test = test.clone();
+        tokio::spawn(async move {
+            let user = somebody(&test, "a@example.com");
+            users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await
+        })
+    });
+    let mut made = 0;
+    for outcome in join_all(tasks).await {
+        match outcome.unwrap() {
+            Ok(()) => made += 1,
+            Err(error) => assert!(matches!(error, Error::EmailTaken), "{error:?}"),
+        }
+    }
+    assert_eq!(made, 1);
+}
+
+/// The right password logs in; a wrong one, an unknown address and a disabled account answer the same.
+pub async fn a_login_says_no_in_one_way(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let user = test.auth.user_create(new_user("A@example.com")).await.unwrap();
+    let Login::Complete(found) = test.auth.login("a@EXAMPLE.com", PASSWORD).await.unwrap();
+    assert_eq!(found, user);
+    for (email, password) in [
+        ("a@example.com", "four unrelated gravel word"),
+        ("b@example.com", PASSWORD),
+        ("no address", PASSWORD),
+        ("a@example.com", ""),
+    ] {
+        let refused = test.auth.login(email, password).await;
+        assert!(matches!(refused, Err(Error::InvalidCredentials)), "{email}");
+    }
+    let disabled = "UPDATE users SET disabled = $2 WHERE id = $1";
+    test.auth.db().execute(disabled, [user.id.0.into(), true.into()]).await.unwrap();
+    let refused = test.auth.login("a@example.com", PASSWORD).await;
+    assert!(matches!(refused, Err(Error::InvalidCredentials)));
+}
+
+/// A session begins, is found by its secret alone, is used, and ends once; in both stores.
+pub async fn a_session_lives_until_it_is_ended(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        let (session, secret) = test.auth.session_create(&user, None).await.unwrap();
+        let store = test.auth.sessions().store();
+        assert_eq!(store.find(secret.hash()).await.unwrap(), Some(session.clone()));
+        let stranger = OpaqueSecret::generate().unwrap();
+        assert_eq!(store.find(stranger.hash()).await.unwrap(), None);
+        assert_eq!(test.auth.session_end(&stranger).await.unwrap(), None);
+
+        let later = Timestamp::new(session.created_at.seconds() + 100);
+        store.touch(secret.hash(), later).await.unwrap();
+        store.touch(secret.hash(), session.created_at).await.unwrap();
+        let used = store.find(secret.hash()).await.unwrap().unwrap();
+        assert_eq!(used.last_used_at, later, "the last use never goes back");
+
+        assert_eq!(test.auth.session_end(&secret).await.unwrap().map(|s| s.id), Some(session.id));
+        assert_eq!(store.find(secret.hash()).await.unwrap(), None);
+        assert_eq!(test.auth.session_end(&secret).await.unwrap(), None);
+    }
+}
+
+/// A new session ends the one it replaces, in the same step, and no other.
+pub async fn a_new_session_ends_the_one_it_replaces(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        let (_, first) = test.auth.session_create(&user, None).await.unwrap();
+        let (_, other) = test.auth.session_create(&user, None).await.unwrap();
+        let (_, second) = test.auth.session_create(&user, Some(first.hash())).await.unwrap();
+        let store = test.auth.sessions().store();
+        assert_eq!(store.find(first.hash()).await.unwrap(), None);
+        assert!(store.find(other.hash()).await.unwrap().is_some());
+        assert!(store.find(second.hash()).await.unwrap().is_some());
+    }
+}
+
+/// A session ends when it was not used for long, and at its absolute end however much it was used.
+pub async fn a_session_ends_by_itself(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        let sessions = test.auth.sessions();
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+
+        let (_, idle) = test.auth.session_create(&user, None).await.unwrap();
+        test.clock.advance(hours(12));
+        assert!(sessions.resume(&idle).await.unwrap().is_some());
+        test.clock.advance(hours(12) + Duration::from_secs(1));
+        assert!(sessions.resume(&idle).await.unwrap().is_none());
+
+        let (_, busy) = test.auth.session_create(&user, None).await.unwrap();
+        for _ in 0..72 {
+            test.clock.advance(hours(10));
+            assert!(sessions.resume(&busy).await.unwrap().is_some());
+        }
+        test.clock.advance(Duration::from_secs(1));
+        assert!(sessions.resume(&busy).await.unwrap().is_none());
+        // The next login sweeps out what is dead.
+        test.auth.session_create(&user, None).await.unwrap();
+        assert_eq!(sessions.store().find(idle.hash()).await.unwrap(), None);
+        assert_eq!(sessions.store().find(busy.hash()).await.unwrap(), None);
+    }
+}
+
+/// A session of an account that is disabled or gone is over.
+pub async fn a_session_ends_with_its_account(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        let (_, secret) = test.auth.session_create(&user, None).await.unwrap();
+        let (db, sessions) = (test.auth.db(), test.auth.sessions());
+        let disable = "UPDATE users SET disabled = $2 WHERE id = $1";
+        db.execute(disable, [user.id.0.into(), true.into()]).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_none());
+        db.execute(disable, [user.id.0.into(), false.into()]).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_some());
+        db.execute("DELETE FROM users WHERE id = $1", [user.id.0.into()]).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_none());
+        let left = db.all("SELECT id FROM sessions", []).await.unwrap();
+        assert!(left.is_empty(), "deleting the account removes its rows");
+    }
+}
+
+/// The database holds no secret of a session, only its hash.
+pub async fn the_database_holds_no_session_secret(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let user = account(&test).await;
+    let (_, secret) = test.auth.session_create(&user, None).await.unwrap();
+    let rows = test.auth.db().all("SELECT secret_hash FROM sessions", []).await.unwrap();
+    let stored: Vec<u8> = rows.first().unwrap().get("secret_hash").unwrap();
+    assert_eq!(stored, secret.hash().as_bytes());
+    assert_ne!(crate::secret::hex(&stored), secret.reveal());
+}
+
+/// The first start makes a key; every later one, and every other instance, finds it.
+pub async fn instances_that_start_at_once_agree_on_the_key(place: Place) {
+    let place = Arc::new(place);
+    let starts = (0..4).map(|_| {
+        let place = Arc::clone(&place);
+        tokio::spawn(async move { TestAuth::new(&place).await })
+    });
+    let started: Vec<TestAuth> =
+        join_all(starts).await.into_iter().map(|start| start.unwrap().unwrap()).collect();
+    let kid = |test: &TestAuth| test.auth.keys().signing().kid().map(str::to_owned);
+    let first = started.first().unwrap();
+    assert!(kid(first).is_some());
+    for test in &started {
+        assert_eq!(kid(test), kid(first));
+    }
+    let again = TestAuth::new(&place).await.unwrap();
+    assert_eq!(kid(&again), kid(first));
+}
+
+/// Another algorithm is another key; the old one goes on verifying.
+pub async fn a_change_of_algorithm_keeps_the_old_key_verifying(place: Place) {
+    let before = TestAuth::new(&place).await.unwrap();
+    let old = before.auth.keys().signing().kid().unwrap().to_owned();
+    let mut config = Config::default();
+    config.tokens.algorithm = Algorithm::Hs512;
+    let after = TestAuth::with(&place, config).await.unwrap();
+    let keys = after.auth.keys();
+    assert_eq!(keys.signing().algorithm(), Algorithm::Hs512);
+    assert_ne!(keys.signing().kid(), Some(&*old));
+    assert_eq!(keys.verifying().get(&old).unwrap().algorithm(), Algorithm::Hs256);
+}
+
+async fn in_store(place: &Place, store: Store) -> TestAuth {
+    let mut config = Config::default();
+    config.sessions.store = store;
+    TestAuth::with(place, config).await.unwrap()
+}
+
+/// An account that is made once for each database.
+async fn account(test: &TestAuth) -> User {
+    let email = format!("{}@example.com", test.auth.ids().next());
+    let user = somebody(test, &email);
+    users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await.unwrap();
+    user
+}

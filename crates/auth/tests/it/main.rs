@@ -1,0 +1,10 @@
+//! `auth` as an application sees it: the routes, and the promises of storage on every engine.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod door;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod outage;

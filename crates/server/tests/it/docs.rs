@@ -1,0 +1,502 @@
+//! The documentation, held against the code: what it lists, where it links, and what it lets a reader paste.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::{Arg, CommandFactory};
+use countersign_server::{
+    cli::Cli,
+    settings::{Setting, load},
+};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::process::{Server, countersign};
+
+/// The README's program: compiled here, so that it goes on to compile for who copies it.
+#[expect(dead_code, reason = "it is there to be compiled, not to be run")]
+mod embedded {
+    use auth as countersign_auth;
+    use guard as countersign_guard;
+
+    include!("docs/embedded.rs");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All files of the project with this ending, as paths from the root.
+fn files(ending: &str) -> Vec<String> {
+    fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let left_out = ["target", ".git", "node_modules", "countersign-data"].contains(&name);
+            if path.is_dir() && !left_out {
+                walk(&path, ending, found);
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    let root = root();
+    let mut found = Vec::new();
+    walk(&root, ending, &mut found);
+    found.sort();
+    let below = |path: &PathBuf| path.strip_prefix(&root).expect("below").display().to_string();
+    found.iter().map(below).collect()
+}
+
+/// The sources of all crates, as pairs of a path and a text without tests and comments.
+fn sources() -> Vec<(String, String)> {
+    let own = |path: &String| path.contains("/src/") && !path.ends_with("tests.rs");
+    files(".rs")
+        .into_iter()
+        .filter(own)
+        .map(|path| {
+            let whole = text(&path);
+            let code = whole.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let line = |line: &&str| !line.trim_start().starts_with("//");
+            let code = code.lines().filter(line).collect::<Vec<_>>().join("\n");
+            (path, code)
+        })
+        .collect()
+}
+
+/// The rows of all tables whose first column has this title.
+fn rows(text: &str, title: &str) -> Vec<Vec<String>> {
+    let mut inside = false;
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        let Some(row) = line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) else {
+            inside &= line.starts_with("|-");
+            continue;
+        };
+        let cells: Vec<String> = row.split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        if cells.first().is_some_and(|cell| cell == title) {
+            inside = true;
+        } else if inside {
+            rows.push(cells);
+        }
+    }
+    assert!(!rows.is_empty(), "no table of {title}");
+    rows
+}
+
+/// The part of a text below a heading, up to the next one of its level.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let level = heading.split(' ').next().unwrap_or_default();
+    let (_, below) = text.split_once(&format!("\n{heading}\n")).expect(heading);
+    below.split(&format!("\n{level} ")).next().unwrap_or_default()
+}
+
+/// The fenced blocks of a text, as pairs of what stands above each (a comment, or nothing) and its text.
+fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let (mut above, mut lines) = ("", text.lines());
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            if kind == language || language.is_empty() {
+                found.push((above.to_owned(), block.join("\n")));
+            }
+        }
+        above = line;
+    }
+    found
+}
+
+/// A Markdown text without its fenced blocks.
+fn prose(text: &str) -> String {
+    text.split("\n```").step_by(2).collect()
+}
+
+/// What stands between backticks in a text, outside of fenced blocks.
+fn spans(text: &str) -> BTreeSet<String> {
+    prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn code(text: impl AsRef<str>) -> String {
+    format!("`{}`", text.as_ref())
+}
+
+#[test]
+fn every_setting_stands_in_the_reference_with_its_variable_flag_and_default() {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").expect("the command");
+    let settings: Vec<Vec<String>> = Setting::all()
+        .map(|setting| {
+            let long = setting.flag();
+            let flag = serve.get_arguments().find(|flag| flag.get_long() == Some(&long));
+            let aliases = flag.expect("a flag").get_visible_aliases().unwrap_or_default();
+            let flags = std::iter::once(long.as_str()).chain(aliases);
+            let flags: Vec<String> = flags.map(|flag| code(format!("--{flag}"))).collect();
+            let default = setting.default().map_or_else(|| "none".to_owned(), code);
+            vec![code(setting.key()), code(setting.variable()), flags.join(", "), default]
+        })
+        .collect();
+    let written = rows(&text("docs/reference/config.md"), "setting");
+    assert!(written.iter().all(|row| row.len() == 5 && !row[4].is_empty()), "a cell is missing");
+    let written: Vec<Vec<String>> = written.into_iter().map(|row| row[..4].to_vec()).collect();
+    assert_eq!(written, settings);
+}
+
+#[test]
+fn the_configuration_file_of_the_reference_loads() {
+    let folder = tempdir().expect("folder");
+    let path = folder.path().join("countersign.toml");
+    for (_, block) in blocks(&text("docs/reference/config.md"), "toml") {
+        fs::write(&path, block).expect("written");
+        load(Some(&path), std::iter::empty(), &[]).expect("settings");
+    }
+}
+
+#[test]
+fn every_command_and_flag_stands_in_the_reference() {
+    let reference = text("docs/reference/cli.md");
+    let command = Cli::command();
+    let own = |flag: &&Arg| flag.get_help_heading().is_none() && flag.get_id() != "help";
+    let mut commands = BTreeSet::new();
+    for command in command.get_subcommands() {
+        let name = format!("countersign {}", command.get_name());
+        let section = section(&reference, &format!("## {}", code(&name)));
+        commands.insert(name);
+        let mut flags = BTreeMap::new();
+        for flag in command.get_arguments().filter(own) {
+            let long = flag.get_long().expect("a long flag");
+            let value = flag.get_value_names().filter(|_| flag.get_action().takes_values());
+            let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
+            let default = flag.get_default_values().first().and_then(|value| value.to_str());
+            let default = match (default, flag.get_action().takes_values()) {
+                (Some(default), true) => code(default),
+                (None, true) => "none".to_owned(),
+                (_, false) => "off".to_owned(),
+            };
+            flags.insert(code(format!("--{long}{value}")), default);
+            if let Some(variable) = flag.get_env() {
+                let variable = code(variable.to_str().expect("text"));
+                assert!(section.contains(&variable), "{variable} is not in {section}");
+            }
+        }
+        let written = rows(section, "flag").into_iter().map(|row| (row[0].clone(), row[1].clone()));
+        assert_eq!(written.collect::<BTreeMap<_, _>>(), flags);
+    }
+    let written = reference.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));
+    assert_eq!(written.map(str::to_owned).collect::<BTreeSet<_>>(), commands);
+}
+
+/// The string literal with which a text begins, after blanks and opening brackets.
+fn literal(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches([' ', '\n', ',', '(', '{', '=', '>']).strip_prefix('"')?;
+    let (literal, _) = rest.split_once('"')?;
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (!literal.is_empty() && literal.bytes().all(word)).then_some(literal)
+}
+
+/// The status that a constant of `StatusCode` stands for.
+fn status(constant: &str) -> u16 {
+    let named = |status: &StatusCode| {
+        let reason = status.canonical_reason().unwrap_or_default();
+        reason.to_ascii_uppercase().replace([' ', '-'], "_") == constant
+    };
+    let mut all = (100..600).filter_map(|number| StatusCode::from_u16(number).ok());
+    all.find(named).unwrap_or_else(|| panic!("{constant} is no status")).as_u16()
+}
+
+/// Every code that an answer may have, with the statuses it comes with; found where the sources name a
+/// status and a code side by side.
+fn codes() -> BTreeMap<String, BTreeSet<u16>> {
+    let mut found: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    let mut add = |code: &str, status| found.entry(code.to_owned()).or_default().insert(status);
+    for (path, text) in sources() {
+        for after in text.split("StatusCode::").skip(1) {
+            let end = after.find(|c: char| !c.is_ascii_uppercase() && c != '_');
+            let (constant, rest) = after.split_at(end.unwrap_or(after.len()));
+            if let Some(code) = literal(rest) {
+                add(code, status(constant));
+            }
+        }
+        for (call, status) in [("refused(", 401), ("forbidden(", 403)] {
+            for code in text.split(call).skip(1).filter_map(literal) {
+                add(code, status);
+            }
+        }
+        // The last arms of a `match` on the status, where no constant stands.
+        for (arm, status) in
+            [("status if status.is_client_error() => ", 400), ("_ => (\"internal\"", 500)]
+        {
+            if let Some((_, rest)) = text.split_once(arm) {
+                add(literal(rest).unwrap_or("internal"), status);
+            }
+        }
+        if path == "crates/jwt/src/error.rs" {
+            for code in refusals(&text) {
+                add(&code, 401);
+            }
+        }
+    }
+    found
+}
+
+/// The codes of `jwt::Error`, in their order.
+fn jwt_codes(text: &str) -> Vec<String> {
+    let (_, body) = text.split_once("pub const fn code").expect("the function");
+    let body = body.split("\n    }\n").next().unwrap_or_default();
+    body.split(" => ").skip(1).filter_map(literal).map(str::to_owned).collect()
+}
+
+/// Those of them that stand for a refused token; the rest is about making keys and tokens.
+fn refusals(text: &str) -> Vec<String> {
+    jwt_codes(text).into_iter().take_while(|code| code != "algorithm_unknown").collect()
+}
+
+#[test]
+fn every_error_code_stands_in_the_reference_with_its_status() {
+    let reference = text("docs/reference/errors.md");
+    let (answers, library) = reference.split_once("\n## In the library only").expect("a section");
+
+    let found = codes();
+    assert!(found.len() > 40, "the sources are read wrongly: {found:?}");
+    let mut written: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    for row in rows(answers, "code") {
+        assert!(row.len() == 4 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        let statuses = row[1].split(", ").map(|status| status.parse().expect("a status"));
+        let before = written.insert(row[0].trim_matches('`').to_owned(), statuses.collect());
+        assert!(before.is_none(), "{} stands twice", row[0]);
+    }
+    assert_eq!(written, found);
+
+    let own = jwt_codes(&text("crates/jwt/src/error.rs"));
+    let own: BTreeSet<&String> = own.iter().filter(|code| !found.contains_key(*code)).collect();
+    let written = rows(library, "code");
+    let written: Vec<String> =
+        written.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert_eq!(written.iter().collect::<BTreeSet<_>>(), own);
+}
+
+#[test]
+fn every_route_stands_in_the_reference() {
+    let mut routes = BTreeSet::new();
+    for (_, source) in sources() {
+        for after in source.split(".route(").skip(1) {
+            let path = after.split('"').nth(1).expect("a path");
+            // Up to the bracket that closes the call.
+            let mut open = 1;
+            let call: String = after
+                .chars()
+                .take_while(|&letter| {
+                    open += i32::from(letter == '(') - i32::from(letter == ')');
+                    open > 0
+                })
+                .collect();
+            let methods = ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| {
+                let starts = call.match_indices(&format!("{method}(")).map(|(at, _)| at);
+                let whole = |at: usize| !call[..at].ends_with(|c: char| c.is_alphanumeric());
+                starts.map(whole).any(|whole| whole)
+            });
+            let before = routes.len();
+            routes.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+            assert!(routes.len() > before, "{path} has no new method: {call}");
+        }
+    }
+    let reference = text("docs/reference/http.md");
+    let written = reference.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    assert_eq!(written.map(str::to_owned).collect::<BTreeSet<_>>(), routes);
+}
+
+#[test]
+fn every_json_block_of_the_documentation_is_json() {
+    for path in files(".md") {
+        for (_, block) in blocks(&text(&path), "json") {
+            for value in serde_json::Deserializer::from_str(&block).into_iter::<Value>() {
+                value.unwrap_or_else(|error| panic!("{path}: {error}: {block}"));
+            }
+        }
+    }
+}
+
+/// The anchors of a Markdown text, made of its headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let heading = |line: &str| line.starts_with('#').then(|| line.trim_start_matches('#').to_owned());
+    prose(text)
+        .lines()
+        .filter_map(heading)
+        .map(|heading| {
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+            heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let documents = files(".md");
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {
+        assert!(documents.iter().any(|path| path == name), "{name} is missing");
+    }
+    for path in documents {
+        for link in prose(&text(&path)).split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or_default();
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
+            let target = if file.is_empty() { PathBuf::from(&path) } else { folder.join(file) };
+            assert!(root().join(&target).exists(), "{path} links to {link}");
+            if !anchor.is_empty() {
+                let target = fs::read_to_string(root().join(target)).expect("text");
+                assert!(anchors(&target).contains(anchor), "{path} links to {link}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_type_and_test_that_a_document_names_is_there() {
+    let mut paths = files("");
+    paths.iter_mut().for_each(|path| path.insert(0, '/'));
+    let rust: String = files(".rs").iter().map(|path| text(path)).collect();
+    for document in ["ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"] {
+        for span in spans(&text(document)) {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if span.ends_with(".rs") || span.ends_with(".md") || span.ends_with(".toml") {
+                let found = paths.iter().any(|path| path.ends_with(&format!("/{span}")));
+                assert!(found, "{document} names the file {span}");
+            } else if ["crates/", "src/", "docs/"].iter().any(|start| span.starts_with(start)) {
+                let folder = format!("/{}/", span.trim_end_matches('/'));
+                let found = paths.iter().any(|path| path.contains(&folder));
+                assert!(found, "{document} names the folder {span}");
+            } else if span.matches('_').count() > 2 && span.chars().all(word) {
+                let test = span.starts_with(char::is_uppercase) || rust.contains(&format!("fn {span}("));
+                assert!(test, "{document} names the test {span}");
+            } else if document == "ARCHITECTURE.md"
+                && span.starts_with(char::is_uppercase)
+                && span.chars().all(|c| word(c) || c == ':')
+            {
+                for name in span.split("::") {
+                    assert!(rust.contains(name), "{document} names {span}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readmes_program_is_the_one_that_is_compiled() {
+    let readme = text("README.md");
+    let shown = blocks(&readme, "rust");
+    let compiled = text("crates/server/tests/it/docs/embedded.rs");
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].1.trim_end(), compiled.trim_end());
+}
+
+/// A text without what differs from run to run: ids, times, tokens, kids, random passwords.
+fn mask(text: &str) -> String {
+    let mut masked = String::new();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+        let hex = word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        masked.push_str(match word.len() {
+            _ if word.starts_with("eyJ") && word.matches('.').count() == 2 => "<token>",
+            36 if hex && word.matches('-').count() == 4 => "<id>",
+            24 if hex => "<password>",
+            12 if masked.ends_with(r#""kid":""#) => "<kid>",
+            10 if word.bytes().all(|byte| byte.is_ascii_digit()) => "<time>",
+            _ => word,
+        });
+        let between = after.find(is_word).unwrap_or(after.len());
+        masked.push_str(&after[..between]);
+        rest = &after[between..];
+    }
+    masked
+}
+
+/// Runs lines in one shell, as pasted into a terminal, and returns what they print.
+fn paste(lines: &str, folder: &Path) -> String {
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", lines]).current_dir(folder).env("HOME", folder).env("NO_PROXY", "*");
+    let output = bash.output().expect("bash");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The beginning of every address in the README.
+const ADDRESS: &str = "http://127.0.0.1:8000";
+/// What is printed between the answers to two blocks.
+const END: &str = "-- end of the block --";
+
+#[test]
+fn the_readmes_lines_answer_what_it_says_when_they_are_pasted_in_order() {
+    let folder = tempdir().expect("folder");
+    let newer = paste("curl --help all | grep -e '--json' && command -v base64", folder.path());
+    if newer.is_empty() {
+        eprintln!("skipped: it takes curl 7.82 or newer, and base64");
+        return;
+    }
+    let readme = text("README.md");
+    let all = blocks(&readme, "");
+    let marked = |mark: &str| all.iter().filter(move |(above, _)| above == mark);
+    let number = |mark: &str| readme.matches(mark).count();
+    assert_eq!(marked("<!-- run -->").count(), number("<!-- run -->"), "a mark without its block");
+    assert_eq!(marked("<!-- answer -->").count(), number("<!-- answer -->"));
+
+    // What `dev` prints goes to a file.
+    let (printed, data) = (folder.path().join("printed"), folder.path().join("data"));
+    let clean = countersign();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$@" >"$0""#]).arg(&printed).arg(clean.get_program());
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
+    for (name, _) in clean.get_envs() {
+        command.env_remove(name);
+    }
+    let server = Server::start(command);
+
+    let mut script = String::new();
+    for (_, block) in marked("<!-- run -->") {
+        script.push_str(&block.replace(ADDRESS, &server.url));
+        script.push_str(&format!("\nprintf '\\n%s\\n' '{END}'\n"));
+    }
+    let answers = paste(&script, folder.path());
+    let mut answers = answers.split(END).map(|answer| answer.trim().replace(&server.url, ADDRESS));
+    let mut answer = String::new();
+    for (above, block) in &all {
+        match above.as_str() {
+            "<!-- run -->" => answer = answers.next().expect("an answer to every block"),
+            "<!-- answer -->" => assert_eq!(mask(&answer), mask(block)),
+            _ => {}
+        }
+    }
+
+    let begun = Instant::now();
+    let banner = loop {
+        let banner = fs::read_to_string(&printed).expect("what it printed");
+        if banner.ends_with("\"\n\n") || banner.matches("curl ").count() == 3 {
+            break banner;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{banner}");
+        thread::sleep(Duration::from_millis(10));
+    };
+    let data = data.canonicalize().expect("the folder").display().to_string();
+    let shown = banner.replace(&server.url, ADDRESS).replace(&data, "/path/to/countersign-data");
+    let said = marked("<!-- banner -->").next().expect("a block").1.clone();
+    assert_eq!(mask(shown.trim_matches('\n')), mask(&said));
+
+    let (_, lines) = banner.split_once("TOKEN=").expect("lines to paste");
+    let answer = paste(&format!("TOKEN={lines}"), folder.path());
+    assert_eq!(answer.matches(r#""content":"My first post""#).count(), 3, "{answer}");
+    assert!(answer.ends_with(r#""next":null}"#), "{answer}");
+}
