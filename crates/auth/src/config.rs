@@ -374,6 +374,16 @@ impl Config {
                 return Err(format!("{key}: it must be a text without control characters"));
             }
         }
+        for origin in &self.http.cors_origins {
+            // Compared byte for byte with what browsers send: the form of RFC 6454 §6.2 and no other.
+            if origin.parse().is_ok_and(|url: PublicUrl| url.origin() == *origin) {
+                continue;
+            }
+            return Err(format!(
+                "http.cors_origins: {origin:?} is no origin; write it as browsers send it, such as \
+                 \"https://app.example.com\""
+            ));
+        }
         let roles = &self.accounts.roles;
         if let Some(role) = roles.iter().find(|role| !is_role(role)) {
             return Err(format!("accounts.roles: {role:?} is no role; take a-z, 0-9, _ and -"));

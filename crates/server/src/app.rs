@@ -6,10 +6,20 @@ use std::{
 };
 
 use auth::Auth;
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE},
+    },
+    response::IntoResponse,
+    routing::get,
+};
 use guard::Problem;
 use serde_json::json;
 use tokio::sync::Mutex;
+use tower_http::cors::CorsLayer;
 
 /// How long an answer of `/readyz` stands: a load balancer that asks often does not load the database.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -17,7 +27,7 @@ const READY_FOR: Duration = Duration::from_secs(1);
 /// All routes of a server, without its limits.
 pub fn router(auth: &Auth, more: Router) -> Router {
     let health = Health { auth: auth.clone(), last: Arc::default() };
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health)
@@ -25,7 +35,30 @@ pub fn router(auth: &Auth, more: Router) -> Router {
         .merge(more)
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
-        })
+        });
+    match cors(&auth.config().http.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// What scripts of listed origins may do (Fetch §3.2); `None` while none is listed.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let headers = [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("x-requested-with")];
+    Some(
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods(methods)
+            .allow_headers(headers)
+            .allow_credentials(true)
+            .max_age(Duration::from_secs(600)),
+    )
 }
 
 #[derive(Clone)]

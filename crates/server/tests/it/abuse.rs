@@ -340,6 +340,40 @@ async fn another_site_can_neither_use_a_session_nor_plant_one() {
 }
 
 #[tokio::test]
+async fn scripts_of_other_origins_are_let_in_only_when_listed() {
+    let folder = tempdir().expect("folder");
+    let closed = Server::dev(folder.path(), &[]);
+    let preflight = |server: &Server, origin: &str| {
+        let request = server.request(Method::OPTIONS, "/posts").header(ORIGIN, origin);
+        let request = request.header("access-control-request-method", "PUT");
+        answer(request.header("access-control-request-headers", "authorization, content-type"))
+    };
+    let allowed = "access-control-allow-origin";
+    for origin in ["https://app.example.com", "null", "https://evil.example"] {
+        assert!(!preflight(&closed, origin).await.headers.contains_key(allowed));
+        let read = closed.request(Method::GET, "/healthz").header(ORIGIN, origin);
+        assert!(!answer(read).await.headers.contains_key(allowed));
+    }
+    closed.kill();
+
+    let origins = ["--http-cors-origins", "https://app.example.com"];
+    let open = Server::dev(folder.path(), &origins);
+    let listed = preflight(&open, "https://app.example.com").await;
+    assert_eq!(listed.headers[allowed], "https://app.example.com");
+    assert_eq!(listed.headers["access-control-allow-credentials"], "true");
+    let names = listed.headers["access-control-allow-headers"].to_str().expect("text");
+    assert_eq!(names, "authorization,content-type,x-requested-with");
+    for origin in [
+        "null",
+        "https://evil.example",
+        "https://app.example.com.evil.example",
+        "http://app.example.com",
+    ] {
+        assert!(!preflight(&open, origin).await.headers.contains_key(allowed), "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn dev_answers_to_names_of_this_machine_only() {
     let folder = tempdir().expect("folder");
     let server = Server::dev(folder.path(), &[]);

@@ -192,6 +192,8 @@ fn settings_that_are_wrong_end_the_start_with_code_2() {
     refuses(&["--tokens-algorithm", "none"], 2, &["--tokens-algorithm"]);
     refuses(&["--tokens-algorithm", "ES256"], 2, &["tokens.algorithm"]);
     refuses(&["--accounts-verify-email", "true"], 2, &["accounts.verify_email"]);
+    refuses(&["--http-cors-origins", "https://a.example/"], 2, &["http.cors_origins"]);
+    refuses(&["--http-cors-origins", "*"], 2, &["http.cors_origins"]);
     refuses(&["--secret-file", "/nowhere/secret"], 2, &["/nowhere/secret"]);
     refuses(&["--config", "/nowhere/countersign.toml"], 3, &["/nowhere/countersign.toml"]);
     refuses(&["--no-such-flag"], 2, &["--no-such-flag"]);

@@ -302,9 +302,9 @@ fn every_route_stands_in_the_reference() {
                 })
                 .collect();
             let methods = ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| {
-                let starts = call.match_indices(&format!("{method}(")).map(|(at, _)| at);
+                let name = format!("{method}(");
                 let whole = |at: usize| !call[..at].ends_with(|c: char| c.is_alphanumeric());
-                starts.map(whole).any(|whole| whole)
+                call.match_indices(&name).any(|(at, _)| whole(at))
             });
             let before = routes.len();
             routes.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
@@ -312,7 +312,8 @@ fn every_route_stands_in_the_reference() {
         }
     }
     let reference = text("docs/reference/http.md");
-    let written = reference.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let written =
+        reference.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     assert_eq!(written.map(str::to_owned).collect::<BTreeSet<_>>(), routes);
 }
 
@@ -329,7 +330,8 @@ fn every_json_block_of_the_documentation_is_json() {
 
 /// The anchors of a Markdown text, made of its headings.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let heading = |line: &str| line.starts_with('#').then(|| line.trim_start_matches('#').to_owned());
+    let heading =
+        |line: &str| line.starts_with('#').then(|| line.trim_start_matches('#').to_owned());
     prose(text)
         .lines()
         .filter_map(heading)
@@ -380,7 +382,8 @@ fn every_file_type_and_test_that_a_document_names_is_there() {
                 let found = paths.iter().any(|path| path.contains(&folder));
                 assert!(found, "{document} names the folder {span}");
             } else if span.matches('_').count() > 2 && span.chars().all(word) {
-                let test = span.starts_with(char::is_uppercase) || rust.contains(&format!("fn {span}("));
+                let test =
+                    span.starts_with(char::is_uppercase) || rust.contains(&format!("fn {span}("));
                 assert!(test, "{document} names the test {span}");
             } else if document == "ARCHITECTURE.md"
                 && span.starts_with(char::is_uppercase)
@@ -449,7 +452,7 @@ fn the_readmes_lines_answer_what_it_says_when_they_are_pasted_in_order() {
     }
     let readme = text("README.md");
     let all = blocks(&readme, "");
-    let marked = |mark: &str| all.iter().filter(move |(above, _)| above == mark);
+    let marked = |mark: &'static str| all.iter().filter(move |(above, _)| above == mark);
     let number = |mark: &str| readme.matches(mark).count();
     assert_eq!(marked("<!-- run -->").count(), number("<!-- run -->"), "a mark without its block");
     assert_eq!(marked("<!-- answer -->").count(), number("<!-- answer -->"));

@@ -9,6 +9,8 @@ mod durability;
 #[cfg(test)]
 mod listener;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod several;

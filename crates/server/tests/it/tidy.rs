@@ -49,7 +49,8 @@ fn code(text: &str) -> String {
 }
 
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/benches/")
+    ["/tests/", "/testing/", "/benches/"].iter().any(|part| path.contains(part))
+        || path.ends_with("tests.rs")
 }
 
 #[test]
