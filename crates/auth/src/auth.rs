@@ -13,7 +13,7 @@ use crate::{
     keys::KeyRing,
     passwords::Hasher,
     sessions::{Sessions, http::SessionCookies},
-    storage::{Db, DbOptions, Migration, Migrations},
+    storage::{Db, DbOptions, Migration, Migrations, StorageError},
     tokens::http::AccessTokens,
     users::{User, UserId},
 };
@@ -185,7 +185,11 @@ async fn open_database(config: &Config) -> Result<Db, Error> {
         Error::Configuration("database.url is not set, and no open database was given".to_owned())
     })?;
     let options = DbOptions { pooler: config.database.pooler, ..DbOptions::new(url) };
-    Ok(Db::open(&options).await?)
+    Db::open(&options).await.map_err(|error| match error {
+        // The cause names what is wrong with the URL, and nothing of the URL itself.
+        StorageError::Refused(cause) => Error::Configuration(format!("database.url: {cause}")),
+        other => other.into(),
+    })
 }
 
 /// Where browsers reach the installation: `http.public_url`, else the address it listens on.

@@ -68,8 +68,8 @@ pub enum Error {
         retry_after: u64,
     },
     /// The database cannot be reached, is full or too busy.
-    #[error("the storage is not available at the moment")]
-    StorageUnavailable(#[source] StorageError),
+    #[error(transparent)]
+    StorageUnavailable(StorageError),
     /// The caller was turned away by the guard.
     #[error(transparent)]
     Denied(#[from] Denied),

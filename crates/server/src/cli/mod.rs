@@ -6,7 +6,7 @@ mod instance;
 mod output;
 mod serve;
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -50,6 +50,9 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::talk(&format!("error: {error:#}"));
+            if let Some(hint) = hint(&error) {
+                output::talk(&format!("hint: {hint}"));
+            }
             ExitCode::from(code(&error))
         }
     }
@@ -59,6 +62,26 @@ pub fn main() -> ExitCode {
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
 const ENVIRONMENT: u8 = 3;
+
+/// What to try next, where the error does not say so itself.
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    let storage = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(auth::Error::StorageUnavailable(_)))
+    };
+    if error.chain().any(storage) {
+        return Some("check that the database of database.url runs and can be reached from here");
+    }
+    match error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?.kind() {
+        ErrorKind::AddrInUse => {
+            Some("choose another address with --listen; port 0 asks for a free one")
+        }
+        ErrorKind::AddrNotAvailable => Some("--listen takes an address of this machine"),
+        ErrorKind::PermissionDenied => {
+            Some("start it as the user who owns the files, or choose others")
+        }
+        _ => None,
+    }
+}
 
 fn code(error: &anyhow::Error) -> u8 {
     let configuration = |cause: &(dyn std::error::Error + 'static)| {

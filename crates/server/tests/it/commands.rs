@@ -173,7 +173,13 @@ fn serve_refuses_a_postgres_that_would_not_be_safe() {
     let url = ["--database-url", "postgres://countersign@127.0.0.1:1/none"];
     refuses(&url, 2, &["keys.master_key_file", "--allow-plain-keys"]);
     refuses(&[&url[..], &["--sessions-store", "memory"]].concat(), 2, &["sessions.store"]);
-    refuses(&[&url[..], &["--allow-plain-keys"]].concat(), 3, &["storage is not available"]);
+    refuses(
+        &[&url[..], &["--allow-plain-keys"]].concat(),
+        3,
+        &["storage is not available", "hint: "],
+    );
+    refuses(&["--database-url", "mysql://localhost/x"], 2, &["database.url"]);
+    refuses(&["--database-url", "sqlite:///nowhere/x.db"], 3, &["/nowhere/x.db", "hint: "]);
 }
 
 #[test]
