@@ -6,7 +6,7 @@ use std::{
 
 use jwt::Timestamp;
 
-use super::{Answer, Dead, Session, SessionStore};
+use super::{Answer, Begun, Dead, Session, SessionStore};
 use crate::{Error, secret::SecretHash, users::UserId};
 
 /// Sessions that one account may have at once; a further login ends the oldest. The memory of this store
@@ -61,19 +61,13 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
 }
 
 impl SessionStore for MemorySessions {
-    fn create(
-        &self,
-        session: Session,
-        secret: SecretHash,
-        replaced: Option<SecretHash>,
-        dead: Dead,
-    ) -> Answer<'_, ()> {
+    fn create(&self, begun: Begun) -> Answer<'_, bool> {
         let mut table = self.table();
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = begun.replaced {
             table.remove(replaced);
         }
-        table.insert(session, secret, dead);
-        answer(())
+        table.insert(begun.session, begun.secret, begun.dead);
+        answer(true)
     }
 
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
@@ -113,7 +107,7 @@ mod tests {
                 last_used_at: Timestamp::new(1),
             };
             let secret = OpaqueSecret::generate().expect("randomness").hash();
-            store.create(session, secret, None, dead).await.expect("created");
+            store.create(Begun { session, secret, replaced: None, dead }).await.expect("created");
             secrets.push(secret);
         }
         let table = store.table();

@@ -42,15 +42,9 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 
 ///
 /// Each function is one atomic step.
 pub(crate) trait SessionStore: Send + Sync {
-    /// Adds a session and ends the one that it replaces, and this user's sessions that were dead at
-    /// `dead`.
-    fn create(
-        &self,
-        session: Session,
-        secret: SecretHash,
-        replaced: Option<SecretHash>,
-        dead: Dead,
-    ) -> Answer<'_, ()>;
+    /// Begins a session, and ends the one it replaces and this user's dead ones; `false` when there is no
+    /// such user, or none who may log in.
+    fn create(&self, begun: Begun) -> Answer<'_, bool>;
 
     /// The session with this secret, dead or alive.
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>>;
@@ -60,6 +54,15 @@ pub(crate) trait SessionStore: Send + Sync {
 
     /// Ends the session with this secret and says which it was.
     fn remove(&self, secret: SecretHash) -> Answer<'_, Option<Session>>;
+}
+
+/// A session that begins, and what ends with its beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    pub(crate) session: Session,
+    pub(crate) secret: SecretHash,
+    pub(crate) replaced: Option<SecretHash>,
+    pub(crate) dead: Dead,
 }
 
 /// The limits before which a session is dead: the one for its beginning, the one for its last use.
@@ -129,7 +132,10 @@ impl Sessions {
         let Some(user) = user.filter(|user| !user.disabled) else { return Ok(None) };
         let now = self.clock.now();
         if now.seconds().saturating_sub(session.last_used_at.seconds()) >= TOUCH_EVERY {
-            self.store.touch(hash, now).await?;
+            // A disk that is full keeps nobody from reading: the session is good, its last use unwritten.
+            if let Err(error) = self.store.touch(hash, now).await {
+                tracing::warn!(%error, "the last use of a session was not written");
+            }
         }
         Ok(Some((session, user)))
     }
@@ -161,7 +167,7 @@ impl Auth {
     /// under an id that somebody may have planted before it (OWASP ASVS 7.2.4).
     ///
     /// # Errors
-    /// Storage errors.
+    /// [`Error::InvalidCredentials`] when the account is gone or disabled by now; storage errors.
     pub async fn session_create(
         &self,
         user: &User,
@@ -172,7 +178,16 @@ impl Auth {
         let session =
             Session { id: self.ids().next(), user_id: user.id, created_at: now, last_used_at: now };
         let sessions = self.sessions();
-        sessions.store.create(session.clone(), secret.hash(), replaced, sessions.dead()).await?;
+        let begun = Begun {
+            session: session.clone(),
+            secret: secret.hash(),
+            replaced,
+            dead: sessions.dead(),
+        };
+        // The account may have gone, or been disabled, since its password was checked.
+        if !sessions.store.create(begun).await? {
+            return Err(Error::InvalidCredentials);
+        }
         tracing::info!(user = %user.id.0, session = %session.id, "session began");
         Ok((session, secret))
     }

@@ -1,6 +1,6 @@
 use jwt::Timestamp;
 
-use super::{Answer, Dead, Session, SessionStore};
+use super::{Answer, Begun, Session, SessionStore};
 use crate::{
     Error,
     secret::SecretHash,
@@ -18,19 +18,14 @@ impl DatabaseSessions {
 }
 
 impl SessionStore for DatabaseSessions {
-    fn create(
-        &self,
-        session: Session,
-        secret: SecretHash,
-        replaced: Option<SecretHash>,
-        dead: Dead,
-    ) -> Answer<'_, ()> {
+    fn create(&self, begun: Begun) -> Answer<'_, bool> {
+        let Begun { session, secret, replaced, dead } = begun;
         let user_id = session.user_id.0;
+        // Without a session to replace, the new one's own secret, which no row has yet.
+        let replaced = replaced.unwrap_or(secret);
+        let (created_at, used_at) = (session.created_at.seconds(), session.last_used_at.seconds());
         let work = self.0.transaction(move |tx| {
-            let session = session.clone();
             Box::pin(async move {
-                // Without a session to replace, the new one's own secret, which no row has yet.
-                let replaced = replaced.unwrap_or(secret);
                 tx.execute(
                     "DELETE FROM sessions WHERE secret_hash = $1
                          OR (user_id = $2 AND (created_at < $3 OR last_used_at < $4))",
@@ -44,20 +39,20 @@ impl SessionStore for DatabaseSessions {
                 .await?;
                 tx.execute(
                     "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_used_at)
-                     VALUES ($1, $2, $3, $4, $5)",
+                     SELECT $1, $2, $3, $4, $5
+                      WHERE EXISTS (SELECT 1 FROM users WHERE id = $3 AND NOT disabled)",
                     [
                         session.id.into(),
                         secret.as_bytes().into(),
                         user_id.into(),
-                        session.created_at.seconds().into(),
-                        session.last_used_at.seconds().into(),
+                        created_at.into(),
+                        used_at.into(),
                     ],
                 )
-                .await?;
-                Ok(())
+                .await
             })
         });
-        Box::pin(async move { Ok(work.await?) })
+        Box::pin(async move { Ok(work.await? > 0) })
     }
 
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {

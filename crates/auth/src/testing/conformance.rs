@@ -224,6 +224,10 @@ pub async fn a_session_ends_with_its_account(place: Place) {
         assert!(sessions.resume(&secret).await.unwrap().is_some());
         db.execute("DELETE FROM users WHERE id = $1", [user.id.0.into()]).await.unwrap();
         assert!(sessions.resume(&secret).await.unwrap().is_none());
+        if store == Store::Database {
+            let late = test.auth.session_create(&user, None).await;
+            assert!(matches!(late, Err(Error::InvalidCredentials)), "{late:?}");
+        }
         let left = db.all("SELECT id FROM sessions", []).await.unwrap();
         assert!(left.is_empty(), "deleting the account removes its rows");
     }
