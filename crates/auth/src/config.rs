@@ -60,13 +60,13 @@ pub struct Http {
     /// Cookies, the cross-site check and links in mail follow it. Without it, `http://` and the address
     /// it listens on.
     pub public_url: Option<PublicUrl>,
-    /// Proxies whose `X-Forwarded-For` is believed, as CIDR networks; none by default.
+    /// Proxies whose `X-Forwarded-For` is believed, as CIDR networks; none by default. No effect yet.
     #[config(default = [])]
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.
     #[config(default = [])]
     pub cors_origins: Vec<String>,
-    /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only.
+    /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
     pub metrics_listen: Option<SocketAddr>,
 }
 
@@ -76,7 +76,7 @@ pub struct Http {
 pub struct Database {
     /// `sqlite://path` or `postgres://user@host/name`. Without it, SQLite in the data folder.
     pub url: Option<String>,
-    /// Set this behind a transaction pooler: no named statements, and polling in place of LISTEN.
+    /// Set this behind a transaction pooler, which keeps no named statements from one to the next.
     #[config(default = false)]
     pub pooler: bool,
 }
@@ -95,10 +95,12 @@ pub struct Modes {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Accounts {
-    /// Who may register: `open` (anyone), `invite` (those with an invitation) or `closed` (no one).
+    /// Who may register: `open` (anyone), `closed` (no one) or `invite` (those with an invitation; as there
+    /// are none yet, no one).
     #[config(default = "open")]
     pub registration: Registration,
-    /// Whether an address must be confirmed by mail before its first login.
+    /// Whether an address must be confirmed by mail before its first login. Refused at start until mail can
+    /// be sent.
     #[config(default = false)]
     pub verify_email: bool,
     /// The roles that an account may have, each of `a-z`, `0-9`, `_` and `-`.
@@ -138,7 +140,7 @@ pub struct Tokens {
     /// How long an access token lives.
     #[config(default = "10m", deserialize_with = duration)]
     pub access_lifetime: Duration,
-    /// How long a refresh token lives without being used.
+    /// How long a refresh token lives without being used. No effect yet.
     #[config(default = "30d", deserialize_with = duration)]
     pub refresh_lifetime: Duration,
     /// By how much the clocks of issuer and verifier may differ; at most one minute.
@@ -157,12 +159,12 @@ pub struct Keys {
     /// first signs, all verify. Without any, a key is made in the database on first start.
     #[config(default = [], deserialize_with = one_or_many)]
     pub secret_file: Vec<PathBuf>,
-    /// A file with the private key of an asymmetric algorithm, as PEM.
+    /// A file with the private key of an asymmetric algorithm, as PEM. Refused at start until there is one.
     pub private_key_file: Option<PathBuf>,
-    /// A file with the master key (32 random bytes in base64 or hex) under which keys in the database
-    /// are encrypted.
+    /// A file with the master key (32 random bytes, as they are or as 64 hex digits) under which keys in
+    /// the database are encrypted.
     pub master_key_file: Option<PathBuf>,
-    /// How often a key that was made in the database is replaced.
+    /// How often a key that was made in the database is replaced. No effect yet.
     #[config(default = "30d", deserialize_with = duration)]
     pub rotation: Duration,
 }
@@ -171,7 +173,7 @@ pub struct Keys {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Limits {
-    /// Whether guessing is slowed down; may be false only on loopback.
+    /// Whether guessing is slowed down; may be false only on loopback. No effect yet.
     #[config(default = true)]
     pub enabled: bool,
 }
@@ -180,11 +182,11 @@ pub struct Limits {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Mail {
-    /// The mail server, such as `smtps://user@mail.example.com:465`.
+    /// The mail server, such as `smtps://user@mail.example.com:465`. No effect yet.
     pub url: Option<String>,
-    /// A file with the password for the mail server.
+    /// A file with the password for the mail server. No effect yet.
     pub password_file: Option<PathBuf>,
-    /// The sender's address.
+    /// The sender's address. No effect yet.
     pub from: Option<String>,
 }
 

@@ -27,7 +27,7 @@ const READY_FOR: Duration = Duration::from_secs(1);
 /// All routes of a server, without its limits.
 pub fn router(auth: &Auth, more: Router) -> Router {
     let health = Health { auth: auth.clone(), last: Arc::default() };
-    let router = Router::new()
+    Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health)
@@ -35,23 +35,19 @@ pub fn router(auth: &Auth, more: Router) -> Router {
         .merge(more)
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
-        });
-    match cors(&auth.config().http.cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
-    }
+        })
 }
 
-/// What scripts of listed origins may do (Fetch §3.2); `None` while none is listed.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
+/// Lets scripts of these origins call the application (Fetch §3.2); changes nothing when there are none.
+pub fn cors(app: Router, origins: &[String]) -> Router {
     let origins: Vec<HeaderValue> =
         origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
-        return None;
+        return app;
     }
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let headers = [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("x-requested-with")];
-    Some(
+    app.layer(
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods(methods)

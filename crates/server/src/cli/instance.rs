@@ -62,7 +62,9 @@ impl Instance {
         let url = self.url()?;
         let https = self.auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let rules = Rules { hosts, https, ..Rules::default() };
-        let router = limits::wrap(app::router(&self.auth, more), rules);
+        let origins = &self.auth.config().http.cors_origins;
+        // Outermost, so that a script of a listed origin can read every refusal too.
+        let router = app::cors(limits::wrap(app::router(&self.auth, more), rules), origins);
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
@@ -127,10 +129,18 @@ fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
     if config.keys.private_key_file.is_some() {
         return refuse("keys.private_key_file");
     }
+    let unset = Config::default();
     let ignored = [
         ("http.metrics_listen", config.http.metrics_listen.is_some()),
         ("http.trusted_proxies", !config.http.trusted_proxies.is_empty()),
+        ("keys.rotation", config.keys.rotation != unset.keys.rotation),
+        ("mail.from", config.mail.from.is_some()),
+        ("mail.password_file", config.mail.password_file.is_some()),
         ("mail.url", config.mail.url.is_some()),
+        (
+            "tokens.refresh_lifetime",
+            config.tokens.refresh_lifetime != unset.tokens.refresh_lifetime,
+        ),
     ];
     for (key, _) in ignored.iter().filter(|(_, set)| *set) {
         tracing::warn!(key, "this setting has no effect yet");

@@ -361,6 +361,10 @@ async fn scripts_of_other_origins_are_let_in_only_when_listed() {
     let listed = preflight(&open, "https://app.example.com").await;
     assert_eq!(listed.headers[allowed], "https://app.example.com");
     assert_eq!(listed.headers["access-control-allow-credentials"], "true");
+    // Also what is refused before it reaches a route can be read by the script.
+    let big = open.request(Method::POST, "/login").header(ORIGIN, "https://app.example.com");
+    let big = answer(big.header(CONTENT_TYPE, JSON).body(vec![b'x'; 1 << 20])).await;
+    assert_eq!((big.status.as_u16(), &big.headers[allowed]), (413, &listed.headers[allowed]));
     let names = listed.headers["access-control-allow-headers"].to_str().expect("text");
     assert_eq!(names, "authorization,content-type,x-requested-with");
     for origin in [

@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod listener;
