@@ -102,7 +102,7 @@ impl From<Error> for Denied {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied(denied) => denied,
-            _ => Self::unavailable(STORAGE_RETRY_SECONDS),
+            _ => Self::storage_unavailable(STORAGE_RETRY_SECONDS),
         }
     }
 }

@@ -94,14 +94,24 @@ impl Denied {
         Self::new(StatusCode::FORBIDDEN, code, detail, Challenge::None)
     }
 
-    /// 503 `storage_unavailable` with `Retry-After`: the credential could not be checked just now.
+    /// 503 `storage_unavailable` with `Retry-After`: a session could not be looked up just now.
     #[must_use]
-    pub fn unavailable(retry_after: u64) -> Self {
-        let problem = Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+    pub fn storage_unavailable(retry_after: u64) -> Self {
+        Self::unavailable(
             "storage_unavailable",
             "the session cannot be looked up at the moment",
-        );
+            retry_after,
+        )
+    }
+
+    /// 503 `keys_unavailable` with `Retry-After`: the issuer's keys could not be had yet.
+    #[cfg(feature = "remote")]
+    pub(crate) fn keys_unavailable() -> Self {
+        Self::unavailable("keys_unavailable", "the issuer's keys cannot be had at the moment", 10)
+    }
+
+    fn unavailable(code: &'static str, detail: &'static str, retry_after: u64) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         Self { problem: problem.retry_after(retry_after), challenge: Challenge::None }
     }
 

@@ -61,11 +61,15 @@ mod denied;
 mod no_store;
 mod principal;
 mod problem;
+#[cfg(feature = "remote")]
+mod remote;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
 use axum::http::{header::AUTHORIZATION, request::Parts};
 
+#[cfg(feature = "remote")]
+pub use self::remote::{RemoteKeys, RemoteKeysError};
 pub use self::{
     bearer::{authenticate_bearer, bearer_token},
     denied::Denied,

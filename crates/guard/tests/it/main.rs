@@ -1,0 +1,4 @@
+//! The guard before keys that come over HTTP.
+
+#[cfg(all(test, feature = "remote"))]
+mod remote;
