@@ -127,8 +127,10 @@ pub struct Sessions {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Tokens {
-    /// The signature algorithm: `HS256` (one secret, for an API that verifies its own tokens), `HS384`
-    /// or `HS512`.
+    /// The signature algorithm: `HS256` (one secret, for an API that verifies its own tokens; also `HS384`,
+    /// `HS512`), or one with a key pair, whose public half verifies and can be given to anyone: `ES256`
+    /// (every library knows it), `ES384`, `ES512`, `EdDSA`, `RS256` to `RS512`, `PS256` to `PS512`. After a
+    /// change, tokens of the key before it stay good.
     #[config(default = "HS256", deserialize_with = algorithm)]
     pub algorithm: Algorithm,
     /// The claim `iss`. Never derived from address or port, so that instances agree on it.
@@ -156,10 +158,12 @@ pub struct Tokens {
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Keys {
     /// Files with an HS* secret each: the file's bytes without one trailing newline, at least 32. The
-    /// first signs, all verify. Without any, a key is made in the database on first start.
+    /// first signs, all verify. Without any, a key is made in the database on first start. With a key pair
+    /// in force they only verify, as HS256.
     #[config(default = [], deserialize_with = one_or_many)]
     pub secret_file: Vec<PathBuf>,
-    /// A file with the private key of an asymmetric algorithm, as PEM. Refused at start until there is one.
+    /// A file with the private key that signs, as PEM, for the algorithm in force. Without it a key pair is
+    /// made in the database on first start.
     pub private_key_file: Option<PathBuf>,
     /// A file with the master key (32 random bytes, as they are or as 64 hex digits) under which keys in
     /// the database are encrypted.

@@ -58,7 +58,7 @@ struct Inner {
     rules: Verifier,
     /// The present key set; none before the first fetch.
     current: ArcSwapOption<Current>,
-    /// Held by whoever fetches; says when that was last tried.
+    /// Held by whoever fetches; says when the last try ended.
     fetching: Mutex<Option<Instant>>,
     cool_down: Duration,
 }
@@ -165,14 +165,16 @@ impl Inner {
     ///
     /// Whoever comes while a fetch is under way waits for it and shares its outcome.
     async fn fetch(&self) -> Option<Arc<Current>> {
+        let asked = Instant::now();
         let mut last = self.fetching.lock().await;
-        if self.cooled_down(*last) {
-            *last = Some(Instant::now());
+        let shared = last.is_some_and(|ended| ended >= asked);
+        if !shared && self.cooled_down(*last) {
             match self.source.fetch().await {
                 Ok(fetched) => self.current.store(Some(Arc::new(self.take(fetched)))),
                 // The last key set stays: an issuer that is down signs nobody out.
                 Err(error) => tracing::warn!(%error, "the issuer's keys could not be fetched"),
             }
+            *last = Some(Instant::now());
         }
         self.current.load_full().filter(|current| Instant::now() < current.stale_until)
     }

@@ -6,17 +6,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Error;
 
-/// The one table: a row gives the variant, its name in a header, its family, its hash, and how many bytes a signature
-/// has (`None` where that depends on the key).
+/// The one table: a row gives the variant, its name in a header and other names for the same, its family with the curve,
+/// its hash, and how many bytes a signature has (`None` where that depends on the key).
 macro_rules! algorithms {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $family:ident, $hash:ident, $signature:expr;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $name:literal $(| $alias:literal)*, $family:expr, $hash:ident, $signature:expr;
+    )*) => {
         /// A signature algorithm of JSON Web Signature (RFC 7518 §3.1, RFC 8037 §3.1).
         ///
         /// A key has exactly one of these, fixed when the key is made. The `alg` member of a token's header is only ever
         /// compared with it: a token never chooses how it is verified (RFC 8725 §3.1).
         ///
-        /// Keys can be made for the HS* family; for the others the constructors answer
-        /// [`Error::AlgorithmUnavailable`].
+        /// Without the feature `asymmetric` keys can be made for the HS* family only; for the others the constructors
+        /// answer [`Error::AlgorithmUnavailable`].
         ///
         /// ```
         /// use countersign_jwt::Algorithm;
@@ -38,7 +41,8 @@ macro_rules! algorithms {
                     $(Self::$variant => &Row {
                         algorithm: Self::$variant,
                         name: $name,
-                        family: Family::$family,
+                        aliases: &[$($alias),*],
+                        family: $family,
                         hash: Hash::$hash,
                         signature: $signature,
                     },)*
@@ -50,31 +54,31 @@ macro_rules! algorithms {
 
 algorithms! {
     /// HMAC with SHA-256, the default: whoever verifies can also sign.
-    Hs256 = "HS256", Hmac, Sha256, Some(32);
+    Hs256 = "HS256", Family::Hmac, Sha256, Some(32);
     /// HMAC with SHA-384.
-    Hs384 = "HS384", Hmac, Sha384, Some(48);
+    Hs384 = "HS384", Family::Hmac, Sha384, Some(48);
     /// HMAC with SHA-512.
-    Hs512 = "HS512", Hmac, Sha512, Some(64);
+    Hs512 = "HS512", Family::Hmac, Sha512, Some(64);
     /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256 = "RS256", RsaPkcs1, Sha256, None;
+    Rs256 = "RS256", Family::RsaPkcs1, Sha256, None;
     /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384 = "RS384", RsaPkcs1, Sha384, None;
+    Rs384 = "RS384", Family::RsaPkcs1, Sha384, None;
     /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512 = "RS512", RsaPkcs1, Sha512, None;
+    Rs512 = "RS512", Family::RsaPkcs1, Sha512, None;
     /// ECDSA on P-256 with SHA-256.
-    Es256 = "ES256", Ecdsa, Sha256, Some(64);
+    Es256 = "ES256", Family::Ecdsa(Curve::P256), Sha256, Some(64);
     /// ECDSA on P-384 with SHA-384.
-    Es384 = "ES384", Ecdsa, Sha384, Some(96);
+    Es384 = "ES384", Family::Ecdsa(Curve::P384), Sha384, Some(96);
     /// ECDSA on P-521 with SHA-512.
-    Es512 = "ES512", Ecdsa, Sha512, Some(132);
+    Es512 = "ES512", Family::Ecdsa(Curve::P521), Sha512, Some(132);
     /// RSASSA-PSS with SHA-256.
-    Ps256 = "PS256", RsaPss, Sha256, None;
+    Ps256 = "PS256", Family::RsaPss, Sha256, None;
     /// RSASSA-PSS with SHA-384.
-    Ps384 = "PS384", RsaPss, Sha384, None;
+    Ps384 = "PS384", Family::RsaPss, Sha384, None;
     /// RSASSA-PSS with SHA-512.
-    Ps512 = "PS512", RsaPss, Sha512, None;
-    /// Ed25519, under the name `EdDSA`.
-    EdDsa = "EdDSA", EdDsa, Sha512, Some(64);
+    Ps512 = "PS512", Family::RsaPss, Sha512, None;
+    /// Ed25519, under the name `EdDSA` (RFC 8037) or `Ed25519` (RFC 9864).
+    EdDsa = "EdDSA" | "Ed25519", Family::EdDsa(Curve::Ed25519), Sha512, Some(64);
 }
 
 impl Algorithm {
@@ -113,12 +117,12 @@ impl fmt::Display for Algorithm {
 impl FromStr for Algorithm {
     type Err = Error;
 
-    /// Reads a name exactly as [`Algorithm::name`] writes it; upper and lower case differ.
+    /// Reads a name exactly as [`Algorithm::name`] writes it, or `Ed25519`; upper and lower case differ.
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::ALL
             .iter()
             .copied()
-            .find(|algorithm| algorithm.name() == name)
+            .find(|algorithm| algorithm.row().named(name).is_some())
             .ok_or(Error::AlgorithmUnknown)
     }
 }
@@ -141,9 +145,29 @@ impl<'de> Deserialize<'de> for Algorithm {
 pub(crate) struct Row {
     pub(crate) algorithm: Algorithm,
     pub(crate) name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) family: Family,
     pub(crate) hash: Hash,
     pub(crate) signature: Option<usize>,
+}
+
+impl Row {
+    /// The algorithm's name if it is this one, by whichever of its names.
+    pub(crate) fn named(&self, name: &str) -> Option<&'static str> {
+        if self.name == name {
+            return Some(self.name);
+        }
+        self.aliases.iter().copied().find(|alias| *alias == name)
+    }
+
+    /// What is to be said of a key that is not of this algorithm's kind.
+    pub(crate) const fn refuse_key(&self) -> Error {
+        match self.family {
+            Family::Hmac => Error::KeyMismatch,
+            _ if cfg!(feature = "asymmetric") => Error::KeyMismatch,
+            _ => Error::AlgorithmUnavailable(self.algorithm),
+        }
+    }
 }
 
 /// Algorithms that share their kind of key.
@@ -152,8 +176,48 @@ pub(crate) enum Family {
     Hmac,
     RsaPkcs1,
     RsaPss,
-    Ecdsa,
-    EdDsa,
+    Ecdsa(Curve),
+    EdDsa(Curve),
+}
+
+/// The curve of a key (RFC 7518 §6.2.1.1, RFC 8037 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Curve {
+    P256,
+    P384,
+    P521,
+    Ed25519,
+}
+
+impl Curve {
+    pub(crate) const ALL: [Self; 4] = [Self::P256, Self::P384, Self::P521, Self::Ed25519];
+
+    /// The name in a JWK (`crv`).
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+
+    /// The kind of key in a JWK (`kty`).
+    pub(crate) const fn kty(self) -> &'static str {
+        match self {
+            Self::P256 | Self::P384 | Self::P521 => "EC",
+            Self::Ed25519 => "OKP",
+        }
+    }
+
+    /// The length of a coordinate and of a private key in bytes.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::P256 | Self::Ed25519 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
 }
 
 /// The hash inside an algorithm.
@@ -185,5 +249,6 @@ mod tests {
             assert_eq!(algorithm.name().parse(), Ok(algorithm));
             assert_eq!(serde_json::to_string(&algorithm).unwrap(), format!("\"{algorithm}\""));
         }
+        assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDsa));
     }
 }

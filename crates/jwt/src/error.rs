@@ -66,6 +66,36 @@ pub enum Error {
     KidDuplicate,
     /// More than one key of a set has no `kid`.
     KidMissing,
+    /// The key, or the set of keys, is not in one of the accepted forms; the reason is named.
+    KeyMalformed(&'static str),
+    /// The key is of a kind or on a curve that no algorithm here uses.
+    KeyUnsupported,
+    /// The key is encrypted; it is to be decrypted first.
+    KeyEncrypted,
+    /// The key is of another kind, on another curve or for another algorithm than the one asked for.
+    KeyMismatch,
+    /// `use` or `key_ops` of the key do not allow what it is to be used for (RFC 7517 §4.2, §4.3).
+    KeyUseMismatch,
+    /// The key does not say its algorithm (`alg`), and its kind does not tell.
+    KeyAlgorithmMissing,
+    /// The key is public where a private one is needed.
+    KeyNotPrivate,
+    /// The key is a shared secret, which has no public half.
+    KeyIsSecret,
+    /// The RSA modulus has fewer than 2048 bits.
+    KeyTooSmall,
+    /// The RSA modulus has more than 8192 bits.
+    KeyTooLarge,
+    /// The key can be broken; the reason is named.
+    KeyWeak(&'static str),
+    /// The numbers do not make a key: a point off its curve, a modulus that is not the product of its factors.
+    KeyInvalid,
+    /// The private part does not belong to the public part.
+    KeyPairMismatch,
+    /// Keys of this size cannot be made: RSA keys have 2048, 3072 or 4096 bits, and others no choice.
+    KeySizeUnsupported,
+    /// Secrets and public keys stand in one set: published it gives the secrets away, kept it invites confusion.
+    KeysMixed,
     /// The operating system gave no randomness.
     RandomnessUnavailable,
 
@@ -81,6 +111,8 @@ pub enum Error {
     ExpiryTooEarly,
     /// The signed token would be longer than a verifier accepts.
     TokenTooLong,
+    /// The crypto library did not sign, for want of memory or randomness.
+    SigningFailed,
 }
 
 impl Error {
@@ -109,6 +141,21 @@ impl Error {
             Self::SecretIsKey => "secret_is_key",
             Self::KidDuplicate => "kid_duplicate",
             Self::KidMissing => "kid_missing",
+            Self::KeyMalformed(_) => "key_malformed",
+            Self::KeyUnsupported => "key_unsupported",
+            Self::KeyEncrypted => "key_encrypted",
+            Self::KeyMismatch => "key_mismatch",
+            Self::KeyUseMismatch => "key_use_mismatch",
+            Self::KeyAlgorithmMissing => "key_algorithm_missing",
+            Self::KeyNotPrivate => "key_not_private",
+            Self::KeyIsSecret => "key_is_secret",
+            Self::KeyTooSmall => "key_too_small",
+            Self::KeyTooLarge => "key_too_large",
+            Self::KeyWeak(_) => "key_weak",
+            Self::KeyInvalid => "key_invalid",
+            Self::KeyPairMismatch => "key_pair_mismatch",
+            Self::KeySizeUnsupported => "key_size_unsupported",
+            Self::KeysMixed => "keys_mixed",
             Self::RandomnessUnavailable => "randomness_unavailable",
             Self::ClaimsNotObject => "claims_not_object",
             Self::ClaimDuplicate => "claim_duplicate",
@@ -116,6 +163,7 @@ impl Error {
             Self::ClaimsUnwritable => "claims_unwritable",
             Self::ExpiryTooEarly => "expiry_too_early",
             Self::TokenTooLong => "token_too_long",
+            Self::SigningFailed => "signing_failed",
         }
     }
 }
@@ -152,6 +200,23 @@ impl fmt::Display for Error {
             Self::SecretIsKey => f.write_str("the secret is an asymmetric key or a key file"),
             Self::KidDuplicate => f.write_str("two keys of the set have the same kid"),
             Self::KidMissing => f.write_str("several keys of the set have no kid"),
+            Self::KeyMalformed(reason) => write!(f, "malformed key: {reason}"),
+            Self::KeyUnsupported => f.write_str("the key is of a kind that is not supported"),
+            Self::KeyEncrypted => f.write_str("the key is encrypted"),
+            Self::KeyMismatch => f.write_str("the key is not one for this algorithm"),
+            Self::KeyUseMismatch => f.write_str("the key may not be used for this"),
+            Self::KeyAlgorithmMissing => f.write_str("the key does not say its algorithm"),
+            Self::KeyNotPrivate => f.write_str("the key is public, signing takes a private one"),
+            Self::KeyIsSecret => f.write_str("the key is a shared secret and has no public half"),
+            Self::KeyTooSmall => f.write_str("the RSA key has fewer than 2048 bits"),
+            Self::KeyTooLarge => f.write_str("the RSA key has more than 8192 bits"),
+            Self::KeyWeak(reason) => write!(f, "weak key: {reason}"),
+            Self::KeyInvalid => f.write_str("the numbers of the key do not make one"),
+            Self::KeyPairMismatch => {
+                f.write_str("the private part of the key does not belong to its public part")
+            }
+            Self::KeySizeUnsupported => f.write_str("keys of this size cannot be made"),
+            Self::KeysMixed => f.write_str("secrets and public keys stand in one set"),
             Self::RandomnessUnavailable => f.write_str("the operating system gave no randomness"),
             Self::ClaimsNotObject => f.write_str("custom claims must be an object"),
             Self::ClaimDuplicate => f.write_str("a claim is given twice"),
@@ -159,6 +224,7 @@ impl fmt::Display for Error {
             Self::ClaimsUnwritable => f.write_str("the claims cannot be written as JSON"),
             Self::ExpiryTooEarly => f.write_str("the expiry is not after the time of issue"),
             Self::TokenTooLong => f.write_str("the token would be longer than 8192 bytes"),
+            Self::SigningFailed => f.write_str("the crypto library did not sign"),
         }
     }
 }

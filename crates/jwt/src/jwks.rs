@@ -1,6 +1,8 @@
 //! Several keys as one: what a verifier takes.
 
-use crate::{Error, VerifyingKey};
+use serde_json::value::RawValue;
+
+use crate::{Error, Jwk, VerifyingKey, scan};
 
 /// A set of verifying keys, found by the `kid` of a token's header.
 ///
@@ -42,6 +44,59 @@ impl Jwks {
         Ok(set)
     }
 
+    /// Reads a set from its JSON (RFC 7517 §5), such as an issuer publishes.
+    ///
+    /// Keys of unknown kinds and for other purposes (`use` other than `sig`, an `alg` of encryption) are ignored, as RFC
+    /// 7517 §5 asks. A key that is malformed, weak or wrong is a refusal of the whole set.
+    ///
+    /// # Errors
+    /// [`Error::KeyMalformed`] if it is not an object with an array `keys`, [`Error::KeysMixed`] if some keys are public
+    /// and others private or shared secrets, the refusals of [`VerifyingKey::from_jwk`] and those of [`Jwks::new`].
+    ///
+    /// ```
+    /// use countersign_jwt::Jwks;
+    ///
+    /// let keys = Jwks::from_json(
+    ///     r#"{"keys":[
+    ///         {"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+    ///         {"kty":"OKP","crv":"X25519","kid":"b","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}
+    ///     ]}"#,
+    /// )?;
+    /// # #[cfg(feature = "asymmetric")]
+    /// assert_eq!(keys.len(), 1);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        const NO_KEYS: Error = Error::KeyMalformed("not an object with an array of keys");
+        let mut members = Vec::new();
+        scan::object(json, &mut members).map_err(Error::KeyMalformed)?;
+        let keys = members.iter().find(|member| member.name(json) == "keys").ok_or(NO_KEYS)?;
+        let keys: Vec<&RawValue> = serde_json::from_str(keys.value(json)).map_err(|_| NO_KEYS)?;
+
+        let (mut public, mut private) = (false, false);
+        let mut verifying = Vec::with_capacity(keys.len());
+        for key in keys {
+            let key = Jwk::from_json(key.get()).and_then(|jwk| {
+                *if jwk.is_private() { &mut private } else { &mut public } = true;
+                VerifyingKey::from_jwk(&jwk)
+            });
+            match key {
+                Ok(key) => verifying.push(key),
+                Err(
+                    Error::KeyUnsupported
+                    | Error::KeyUseMismatch
+                    | Error::AlgorithmUnknown
+                    | Error::AlgorithmUnavailable(_),
+                ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if public && private {
+            return Err(Error::KeysMixed);
+        }
+        Self::new(verifying)
+    }
+
     /// Returns the key of exactly this name.
     #[must_use]
     pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
@@ -70,9 +125,8 @@ impl Jwks {
     /// Keys of the HS* family are secrets and left out, so a set of those is `{"keys":[]}`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Every family that keys can be made of has a shared secret.
-        debug_assert!(self.keys.iter().all(|key| key.algorithm().is_symmetric()));
-        r#"{"keys":[]}"#.into()
+        let keys: Vec<String> = self.keys.iter().filter_map(|key| key.to_jwk().ok()).collect();
+        format!("{{\"keys\":[{}]}}", keys.join(","))
     }
 
     /// Finds where the key stands that a header means by its kid.

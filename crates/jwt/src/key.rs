@@ -1,6 +1,6 @@
 //! Keys: parsed once, of one algorithm each, wiped when dropped.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -9,7 +9,9 @@ use crate::{
     Algorithm, Claims, Error,
     alg::Row,
     compact::{self, MAX_TOKEN_LEN},
-    crypto::{Checker, Signer},
+    crypto::{self, Checker, Signer},
+    jwk,
+    material::{Private, Public},
     secret,
 };
 
@@ -20,8 +22,9 @@ const KID_LEN: usize = 12;
 
 /// A key that signs tokens, of exactly one algorithm.
 ///
-/// For the HS* family it holds a shared secret: whoever can verify with it can also sign. Secrets are wiped from memory
-/// when the key is dropped, and never shown by `Debug`.
+/// For the HS* family it holds a shared secret: whoever can verify with it can also sign. For the others it holds a key
+/// pair, whose public half verifies and cannot sign. Secrets are wiped from memory when the key is dropped, and never shown
+/// by `Debug`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,30 +37,39 @@ const KID_LEN: usize = 12;
 /// ```
 #[derive(Clone)]
 pub struct SigningKey {
-    row: &'static Row,
-    kid: Option<String>,
+    verifying: VerifyingKey,
     typ: String,
-    secret: Zeroizing<Vec<u8>>,
+    private: Arc<Private>,
     signer: Signer,
     /// The header this key writes, encoded, with its dot.
     header: String,
 }
 
 impl SigningKey {
-    /// Makes a new key from the randomness of the operating system; a secret has as many bytes as the hash.
+    /// Makes a new key from the randomness of the operating system: a secret with as many bytes as the hash, or a key pair,
+    /// with RSA of 2048 bits.
     ///
     /// # Errors
     /// [`Error::AlgorithmUnavailable`] for a family that is not built in, [`Error::RandomnessUnavailable`] if the
     /// operating system gives none.
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
-        let length = algorithm.min_secret_len().ok_or(Error::AlgorithmUnavailable(algorithm))?;
-        let mut secret = Zeroizing::new(vec![0; length]);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "key generation is one of the two sources of randomness"
-        )]
-        getrandom::fill(&mut secret).map_err(|_| Error::RandomnessUnavailable)?;
-        Self::unchecked(algorithm, &secret)
+        Self::from_private(algorithm, crypto::generate(algorithm.row(), None)?)
+    }
+
+    /// Makes a new RSA key of 2048, 3072 or 4096 bits. The largest takes seconds to make.
+    ///
+    /// # Errors
+    /// As [`SigningKey::generate`], and [`Error::KeySizeUnsupported`] for another size or an algorithm that is not RSA.
+    #[cfg_attr(feature = "asymmetric", doc = "```")]
+    #[cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+    /// use countersign_jwt::{Algorithm, Error, SigningKey};
+    ///
+    /// let key = SigningKey::generate_with_bits(Algorithm::Ps256, 3072)?;
+    /// assert_eq!(SigningKey::generate_with_bits(Algorithm::Ps256, 1024).unwrap_err(), Error::KeySizeUnsupported);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn generate_with_bits(algorithm: Algorithm, bits: usize) -> Result<Self, Error> {
+        Self::from_private(algorithm, crypto::generate(algorithm.row(), Some(bits))?)
     }
 
     /// Makes a key from the bytes of a shared secret, which are used as they are.
@@ -80,15 +92,27 @@ impl SigningKey {
     }
 
     pub(crate) fn unchecked(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
+        Self::from_private(algorithm, Private::Secret(Zeroizing::new(secret.to_vec())))
+    }
+
+    pub(crate) fn from_private(algorithm: Algorithm, private: Private) -> Result<Self, Error> {
         let row = algorithm.row();
-        let signer = Signer::from_secret(row, secret)?;
-        let secret = Zeroizing::new(secret.to_vec());
-        Ok(Self { row, kid: None, typ: "JWT".into(), secret, signer, header: String::new() }
-            .with_header())
+        let (signer, checker, public) = Signer::new(row, &private)?;
+        let verifying =
+            VerifyingKey { row, name: row.name, kid: None, public: public.map(Arc::new), checker };
+        let key = Self {
+            verifying,
+            typ: "JWT".into(),
+            private: Arc::new(private),
+            signer,
+            header: String::new(),
+        };
+        Ok(key.with_header())
     }
 
     fn with_header(mut self) -> Self {
-        self.header = compact::header_text(self.row.name, self.kid.as_deref(), &self.typ);
+        let VerifyingKey { name, kid, .. } = &self.verifying;
+        self.header = compact::header_text(name, kid.as_deref(), &self.typ);
         self.header.push('.');
         self
     }
@@ -96,16 +120,28 @@ impl SigningKey {
     /// Names the key in the header of its tokens (`kid`), so that a verifier with several keys finds it.
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
-        self.kid = Some(kid.into());
+        self.verifying = self.verifying.with_kid(kid);
         self.with_header()
     }
 
-    /// Names the key by its secret: the first 12 base64url characters of HMAC(secret, `countersign kid v1`) with the
-    /// key's own hash, so that whoever has the secret has the kid.
+    /// Names the key by what it is.
+    ///
+    /// A shared secret by the first 12 base64url characters of HMAC(secret, `countersign kid v1`) with the key's own hash,
+    /// so that whoever has the secret has the kid; a key pair by the thumbprint of its public half (RFC 7638).
     #[must_use]
-    pub fn with_derived_kid(self) -> Self {
-        let kid = derived_kid(self.signer.sign(KID_LABEL).as_bytes());
-        self.with_kid(kid)
+    pub fn with_derived_kid(mut self) -> Self {
+        self.verifying = self.verifying.with_derived_kid();
+        self.with_header()
+    }
+
+    /// Writes the algorithm under another of its names: an Ed25519 key signs as `EdDSA` unless told to sign as `Ed25519`
+    /// (RFC 9864).
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`] for a name that is not one of the key's algorithm.
+    pub fn with_algorithm_name(mut self, name: &str) -> Result<Self, Error> {
+        self.verifying = self.verifying.with_algorithm_name(name)?;
+        Ok(self.with_header())
     }
 
     /// Sets the type in the header of its tokens (`typ`), in place of `JWT`; for instance `at+jwt` (RFC 9068).
@@ -118,21 +154,33 @@ impl SigningKey {
     /// Returns the key's one algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.row.algorithm
+        self.verifying.algorithm()
+    }
+
+    pub(crate) fn algorithm_name(&self) -> &'static str {
+        self.verifying.name
     }
 
     /// Returns the key's name, if it has one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.verifying.kid()
     }
 
     /// Returns the key that verifies what this one signs, of the same algorithm and kid.
     ///
-    /// For the HS* family it holds the same secret.
+    /// For the HS* family it holds the same secret, for the others the public half.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey { row: self.row, kid: self.kid.clone(), checker: self.signer.checker() }
+        self.verifying.clone()
+    }
+
+    pub(crate) fn private(&self) -> &Private {
+        &self.private
+    }
+
+    pub(crate) fn public(&self) -> Option<&Public> {
+        self.verifying.public()
     }
 
     /// Returns the bytes of the shared secret, to be stored; `None` for a key pair.
@@ -140,7 +188,10 @@ impl SigningKey {
     /// Whoever reads them can sign. Copies are the caller's to wipe.
     #[must_use]
     pub fn expose_secret(&self) -> Option<&[u8]> {
-        Some(&self.secret)
+        match &*self.private {
+            Private::Secret(secret) => Some(secret),
+            Private::Rsa(_) | Private::Scalar { .. } => None,
+        }
     }
 
     /// Signs the claims and returns the token.
@@ -148,7 +199,8 @@ impl SigningKey {
     /// # Errors
     /// Claims that a verifier would refuse are refused here: [`Error::ClaimMissing`] without an expiry,
     /// [`Error::ExpiryTooEarly`], [`Error::ClaimDuplicate`], [`Error::ClaimInvalid`], [`Error::ClaimNotFinite`],
-    /// [`Error::ClaimsNotObject`], [`Error::ClaimsUnwritable`], [`Error::TokenTooLong`].
+    /// [`Error::ClaimsNotObject`], [`Error::ClaimsUnwritable`], [`Error::TokenTooLong`]. [`Error::SigningFailed`] is for a
+    /// key pair whose crypto library runs out of memory.
     pub fn sign<T: Serialize>(&self, claims: &Claims<T>) -> Result<String, Error> {
         let mut token = String::with_capacity(512);
         self.sign_into(claims, &mut token)?;
@@ -190,9 +242,7 @@ impl SigningKey {
         }
         bytes.extend_from_slice(self.header.as_bytes());
         compact::encode_within(bytes, 0..start);
-        let signature = self.signer.sign(bytes.get(start..).unwrap_or_default());
-        bytes.push(b'.');
-        compact::encode(signature.as_bytes(), bytes);
+        self.signer.append(bytes, start..bytes.len())?;
         bytes.drain(..start);
         if bytes.len() > MAX_TOKEN_LEN { Err(Error::TokenTooLong) } else { Ok(()) }
     }
@@ -201,8 +251,8 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
-            .field("algorithm", &self.row.algorithm)
-            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm())
+            .field("kid", &self.kid())
             .finish_non_exhaustive()
     }
 }
@@ -222,7 +272,10 @@ impl fmt::Debug for SigningKey {
 #[derive(Clone)]
 pub struct VerifyingKey {
     pub(crate) row: &'static Row,
+    /// The algorithm's name in the headers of its tokens.
+    name: &'static str,
     kid: Option<String>,
+    public: Option<Arc<Public>>,
     pub(crate) checker: Checker,
 }
 
@@ -235,6 +288,12 @@ impl VerifyingKey {
         SigningKey::from_secret(algorithm, secret).map(|key| key.verifying_key())
     }
 
+    pub(crate) fn from_public(algorithm: Algorithm, public: Public) -> Result<Self, Error> {
+        let row = algorithm.row();
+        let checker = Checker::new(row, &public)?;
+        Ok(Self { row, name: row.name, kid: None, public: Some(Arc::new(public)), checker })
+    }
+
     /// Names the key, so that it verifies only tokens whose header names it (`kid`).
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
@@ -242,11 +301,33 @@ impl VerifyingKey {
         self
     }
 
-    /// Names the key by its secret, as [`SigningKey::with_derived_kid`] does.
+    /// Names the key by its secret or its thumbprint, as [`SigningKey::with_derived_kid`] does.
     #[must_use]
     pub fn with_derived_kid(self) -> Self {
-        let kid = derived_kid(self.checker.derive(KID_LABEL).as_bytes());
+        let kid = match (self.checker.derive(KID_LABEL), self.public()) {
+            (Some(mac), _) => derived_kid(mac.as_bytes()),
+            (None, public) => public.map(jwk::thumbprint).unwrap_or_default(),
+        };
         self.with_kid(kid)
+    }
+
+    /// Writes the algorithm under another of its names in a JWK, as [`SigningKey::with_algorithm_name`] does.
+    ///
+    /// Tokens are accepted under each of the names.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`] for a name that is not one of the key's algorithm.
+    pub fn with_algorithm_name(mut self, name: &str) -> Result<Self, Error> {
+        self.name = self.row.named(name).ok_or(Error::KeyMismatch)?;
+        Ok(self)
+    }
+
+    pub(crate) fn algorithm_name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn public(&self) -> Option<&Public> {
+        self.public.as_deref()
     }
 
     /// Returns the key's one algorithm.

@@ -114,6 +114,8 @@
 //! HS256 is the one to take for a single API.
 
 mod alg;
+#[cfg(feature = "asymmetric")]
+mod asn1;
 mod claims;
 mod clock;
 mod compact;
@@ -121,20 +123,28 @@ mod crypto;
 pub mod dangerous;
 mod de;
 mod error;
+mod exposed;
+mod jwk;
 mod jwks;
 mod key;
+mod material;
+#[cfg(feature = "asymmetric")]
+mod pem;
 mod registered;
 mod scan;
 mod secret;
 mod ser;
 mod verified;
 mod verifier;
+mod weak;
 
 pub use alg::Algorithm;
 pub use claims::{Audience, Claims};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use compact::MAX_TOKEN_LEN;
 pub use error::Error;
+pub use exposed::{SecretDer, SecretText};
+pub use jwk::Jwk;
 pub use jwks::Jwks;
 pub use key::{SigningKey, VerifyingKey};
 pub use verified::{Buffer, Verified};

@@ -39,7 +39,7 @@ const MARKS: &[&str] = &[
 ];
 
 pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), Error> {
-    let minimum = algorithm.min_secret_len().ok_or(Error::AlgorithmUnavailable(algorithm))?;
+    let minimum = algorithm.min_secret_len().ok_or(algorithm.row().refuse_key())?;
     check_not_key(secret)?;
     if secret.len() < minimum {
         return Err(Error::SecretTooShort { minimum });

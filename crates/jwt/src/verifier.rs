@@ -7,6 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     Buffer, Clock, Error, Jwks, SystemClock, Verified, VerifyingKey,
     compact::{self, Compact, Header},
+    crypto::MAX_SIGNATURE_LEN,
     de,
     registered::Registered,
     scan::{self, Member},
@@ -92,7 +93,7 @@ impl Verifier {
         let single = inner.keys.len() == 1;
         let header = |key: &VerifyingKey| {
             (single || key.kid().is_some())
-                .then(|| compact::header_text(key.row.name, key.kid(), typ))
+                .then(|| compact::header_text(key.algorithm_name(), key.kid(), typ))
         };
         inner.headers = inner.keys.iter().map(header).collect();
         self
@@ -238,8 +239,15 @@ impl Inner {
         };
         let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
 
-        let mut signature = [0; SIGNATURE_ROOM];
-        let signature = compact::decode_signature(compact.signature, &mut signature)?;
+        let (mut short, mut long);
+        let room: &mut [u8] = if compact.signature.len() <= SHORT_TEXT {
+            short = [0; SHORT_ROOM];
+            &mut short
+        } else {
+            long = [0; LONG_ROOM];
+            &mut long
+        };
+        let signature = compact::decode_signature(compact.signature, room)?;
         let length = compact::decode(compact.payload, &mut buffer.bytes)?;
         key.checker.check(compact.signed.as_bytes(), signature)?;
 
@@ -260,12 +268,13 @@ impl Inner {
         let length = compact::decode(compact.header, &mut buffer.bytes)?;
         let header =
             Header::read(buffer.bytes.get(..length).unwrap_or_default(), &mut buffer.members)?;
-        if !self.keys.is_empty() && self.keys.iter().all(|key| header.alg != key.row.name) {
+        if !self.keys.is_empty() && self.keys.iter().all(|key| key.row.named(&header.alg).is_none())
+        {
             return Err(Error::AlgorithmMismatch);
         }
         let position = self.keys.position(header.kid.as_deref())?;
         let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
-        if header.alg != key.row.name {
+        if key.row.named(&header.alg).is_none() {
             return Err(Error::AlgorithmMismatch);
         }
         if header.unsupported {
@@ -338,8 +347,11 @@ impl Inner {
     }
 }
 
-/// More than any signature of a key that can be made needs.
-const SIGNATURE_ROOM: usize = 96;
+/// Room for the shorter signatures, those of HMAC, ES256, ES384 and EdDSA, and how long their text is at most.
+const SHORT_ROOM: usize = 96;
+const SHORT_TEXT: usize = 128;
+/// Room for every signature of a key that can be made.
+const LONG_ROOM: usize = MAX_SIGNATURE_LEN + 8;
 
 /// A type without the `application/` that may stand before it (RFC 7515 §4.1.9).
 fn bare(typ: &str) -> &str {

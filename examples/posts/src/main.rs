@@ -1,4 +1,4 @@
-//! The sample API as a process of its own: it knows the issuer's key and nothing else of the issuer.
+//! The sample API as a process of its own: it knows the issuer's keys and nothing else of the issuer.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -8,7 +8,7 @@ use auth::{
     storage::{Db, DbOptions},
 };
 use clap::Parser;
-use guard::Guard;
+use guard::{Guard, RemoteKeys};
 use jwt::{Algorithm, Jwks, Verifier, VerifyingKey};
 use posts::App;
 
@@ -19,8 +19,11 @@ struct Options {
     /// The address to listen on; port 0 asks for a free one.
     #[arg(long, default_value = "127.0.0.1:8001")]
     listen: SocketAddr,
+    /// The issuer's public keys: the address of its key set, or a file with it.
+    #[arg(long, value_name = "URL|FILE", required_unless_present = "secret_file")]
+    jwks: Option<String>,
     /// A file with the issuer's HS256 secret; may be given several times while the secret changes.
-    #[arg(long, required = true)]
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
     secret_file: Vec<PathBuf>,
     /// The issuer that tokens must name.
     #[arg(long, default_value = "countersign")]
@@ -38,19 +41,9 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let options = Options::parse();
 
-    let key = |path: &PathBuf| -> anyhow::Result<VerifyingKey> {
-        let secret = auth::keys::read_secret(path)?;
-        let key = VerifyingKey::from_secret(Algorithm::Hs256, &secret)
-            .with_context(|| format!("the secret file {}", path.display()))?;
-        Ok(key.with_derived_kid())
-    };
-    let keys = options.secret_file.iter().map(key).collect::<anyhow::Result<Vec<_>>>()?;
-    let verifier =
-        Verifier::new(Jwks::new(keys)?).issuer(options.issuer).audience(options.audience);
-
     let clock = Clock::system();
     let app = App {
-        guard: Guard::new(verifier),
+        guard: guard(&options)?,
         db: Db::open(&DbOptions::new(&options.database_url)).await?,
         ids: Ids::new(clock.clone()),
         clock,
@@ -61,4 +54,26 @@ async fn main() -> anyhow::Result<()> {
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, router).with_graceful_shutdown(stop).await?;
     Ok(())
+}
+
+/// Who is calling? Whoever has a token that one of the issuer's keys verifies.
+fn guard(options: &Options) -> anyhow::Result<Guard> {
+    let verifier =
+        Verifier::new(Jwks::default()).issuer(&options.issuer).audience(&options.audience);
+    Ok(match &options.jwks {
+        Some(url) if url.contains("://") => Guard::new(RemoteKeys::at(url, verifier)?),
+        Some(path) => {
+            let json = std::fs::read_to_string(path).with_context(|| path.clone())?;
+            Guard::new(verifier.with_keys(Jwks::from_json(&json)?))
+        }
+        None => {
+            let key = |path: &PathBuf| -> anyhow::Result<VerifyingKey> {
+                let secret = auth::keys::read_secret(path)?;
+                let key = VerifyingKey::from_secret(Algorithm::Hs256, &secret);
+                Ok(key.with_context(|| path.display().to_string())?.with_derived_kid())
+            };
+            let keys = options.secret_file.iter().map(key).collect::<anyhow::Result<Vec<_>>>()?;
+            Guard::new(verifier.with_keys(Jwks::new(keys)?))
+        }
+    })
 }

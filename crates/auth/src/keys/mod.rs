@@ -32,21 +32,21 @@ pub(crate) struct StoredKey {
 }
 
 impl KeyRing {
-    /// Loads the keys of an installation: the secrets of `keys.secret_file`, or those in the database,
-    /// where the first start makes one.
+    /// Loads the keys of an installation: those of `keys.secret_file` and `keys.private_key_file`, and,
+    /// where none of them is of the algorithm in force, those in the database, where the first start makes
+    /// one.
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting or file is wrong; storage errors.
     pub(crate) async fn open(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Error> {
-        let algorithm = config.tokens.algorithm;
         let typ = &config.tokens.typ;
-        let keys = if config.keys.secret_file.is_empty() {
+        let mut keys = files(config)?;
+        if keys.first().map(SigningKey::algorithm) != Some(config.tokens.algorithm) {
             let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
-            stored(algorithm, db, clock, master.as_ref()).await?
-        } else {
-            let read = |path| secret_from_file(algorithm, path);
-            config.keys.secret_file.iter().map(|path| read(path)).collect::<Result<_, _>>()?
-        };
+            let mut stored = stored(config.tokens.algorithm, db, clock, master.as_ref()).await?;
+            stored.append(&mut keys);
+            keys = stored;
+        }
         let mut keys = keys.into_iter();
         let signing = keys
             .next()
@@ -56,7 +56,7 @@ impl KeyRing {
             .chain(keys.map(|key| key.verifying_key()))
             .collect();
         let verifying = Jwks::new(verifying).map_err(|error| {
-            Error::Configuration(format!("keys.secret_file: {error}; is a file listed twice?"))
+            Error::Configuration(format!("the keys: {error}; is a file listed twice?"))
         })?;
         let published = verifying.to_json();
         Ok(Self { signing, verifying, published })
@@ -78,13 +78,13 @@ impl KeyRing {
     }
 }
 
-/// Reads a secret that others share: the file's bytes without one trailing newline.
+/// Reads the file of a secret or a key: its bytes without one trailing newline.
 ///
 /// # Errors
-/// [`Error::Configuration`] names the file and what is wrong with it.
+/// [`Error::Configuration`] names the file and why it cannot be read.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut secret = Zeroizing::new(std::fs::read(path).map_err(|error| {
-        Error::Configuration(format!("the secret file {} cannot be read: {error}", path.display()))
+        Error::Configuration(format!("the key file {} cannot be read: {error}", path.display()))
     })?);
     if secret.last() == Some(&b'\n') {
         secret.pop();
@@ -92,10 +92,36 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(secret)
 }
 
-fn secret_from_file(algorithm: Algorithm, path: &Path) -> Result<SigningKey, Error> {
-    let secret = read_secret(path)?;
-    let key = SigningKey::from_secret(algorithm, &secret).map_err(|error| {
-        Error::Configuration(format!("the secret file {}: {error}", path.display()))
+/// The keys of `keys.private_key_file` and `keys.secret_file`, the one that is to sign first.
+fn files(config: &Config) -> Result<Vec<SigningKey>, Error> {
+    let algorithm = config.tokens.algorithm;
+    let mut keys = Vec::new();
+    if let Some(path) = &config.keys.private_key_file {
+        if algorithm.is_symmetric() {
+            return Err(Error::Configuration(format!(
+                "keys.private_key_file is for a key pair, and tokens.algorithm is {algorithm}: set that to \
+                 the algorithm of the key"
+            )));
+        }
+        keys.push(read_key(path, |pem| {
+            let pem = str::from_utf8(pem).map_err(|_| jwt::Error::KeyMalformed("not text"))?;
+            SigningKey::from_pem(algorithm, pem)
+        })?);
+    }
+    // While another algorithm signs, tokens of the secrets that signed before it go on being good.
+    let symmetric = if algorithm.is_symmetric() { algorithm } else { Algorithm::Hs256 };
+    for path in &config.keys.secret_file {
+        keys.push(read_key(path, |secret| SigningKey::from_secret(symmetric, secret))?);
+    }
+    Ok(keys)
+}
+
+fn read_key(
+    path: &Path,
+    parse: impl FnOnce(&[u8]) -> Result<SigningKey, jwt::Error>,
+) -> Result<SigningKey, Error> {
+    let key = parse(&read_secret(path)?).map_err(|error| {
+        Error::Configuration(format!("the key file {}: {error}", path.display()))
     })?;
     Ok(key.with_derived_kid())
 }
@@ -124,13 +150,14 @@ async fn stored(
 
 impl StoredKey {
     fn new(key: &SigningKey, master: Option<&MasterKey>) -> Result<Self, Error> {
-        let secret = key
-            .expose_secret()
-            .ok_or_else(|| Error::internal("only secrets are kept in the table so far"))?;
+        let material = match key.expose_secret() {
+            Some(secret) => Zeroizing::new(secret.to_vec()),
+            None => Zeroizing::new(key.expose_pkcs8_der().map_err(Error::internal)?.to_vec()),
+        };
         let plain = Self {
             kid: key.kid().unwrap_or_default().to_owned(),
             algorithm: key.algorithm().name().to_owned(),
-            material: Zeroizing::new(secret.to_vec()),
+            material,
             sealed: false,
         };
         match master {
@@ -155,7 +182,7 @@ impl StoredKey {
 
     fn open(&self, master: Option<&MasterKey>) -> Result<SigningKey, Error> {
         let refuse = |why: &str| Error::Configuration(format!("key {}: {why}", self.kid));
-        let secret = match (self.sealed, master) {
+        let material = match (self.sealed, master) {
             (false, _) => self.material.clone(),
             (true, Some(master)) => {
                 master.open(&self.material, &self.context()).ok_or_else(|| {
@@ -172,8 +199,12 @@ impl StoredKey {
             .algorithm
             .parse()
             .map_err(|_| refuse("this version does not know its algorithm"))?;
-        let key = SigningKey::from_secret(algorithm, &secret)
-            .map_err(|error| refuse(&error.to_string()))?;
+        let key = if algorithm.is_symmetric() {
+            SigningKey::from_secret(algorithm, &material)
+        } else {
+            SigningKey::from_pkcs8_der(algorithm, &material)
+        };
+        let key = key.map_err(|error| refuse(&error.to_string()))?;
         Ok(key.with_kid(self.kid.as_str()))
     }
 }

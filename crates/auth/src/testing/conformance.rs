@@ -268,12 +268,14 @@ pub async fn a_change_of_algorithm_keeps_the_old_key_verifying(place: Place) {
     let before = TestAuth::new(&place).await.unwrap();
     let old = before.auth.keys().signing().kid().unwrap().to_owned();
     let mut config = Config::default();
-    config.tokens.algorithm = Algorithm::Hs512;
-    let after = TestAuth::with(&place, config).await.unwrap();
-    let keys = after.auth.keys();
-    assert_eq!(keys.signing().algorithm(), Algorithm::Hs512);
-    assert_ne!(keys.signing().kid(), Some(&*old));
-    assert_eq!(keys.verifying().get(&old).unwrap().algorithm(), Algorithm::Hs256);
+    for algorithm in [Algorithm::Hs512, Algorithm::Es256, Algorithm::EdDsa] {
+        config.tokens.algorithm = algorithm;
+        let after = TestAuth::with(&place, config.clone()).await.unwrap();
+        let keys = after.auth.keys();
+        assert_eq!(keys.signing().algorithm(), algorithm);
+        assert_ne!(keys.signing().kid(), Some(&*old));
+        assert_eq!(keys.verifying().get(&old).unwrap().algorithm(), Algorithm::Hs256);
+    }
 }
 
 async fn in_store(place: &Place, store: Store) -> TestAuth {

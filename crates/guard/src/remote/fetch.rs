@@ -108,7 +108,7 @@ impl Source {
         let (headers, body) = self.get(address).await?;
         let keys = Jwks::from_json(&body).map_err(FetchError::Keys)?;
         if keys.iter().any(|key| key.algorithm().is_symmetric()) {
-            return Err(FetchError::Keys(jwt::Error::SecretInKeySet));
+            return Err(FetchError::Keys(jwt::Error::KeyIsSecret));
         }
         Ok(Fetched { keys, max_age: max_age(&headers) })
     }
@@ -140,8 +140,8 @@ impl Source {
             }
             body.extend_from_slice(&chunk);
         }
-        let body = String::from_utf8(body)
-            .map_err(|_| FetchError::Metadata("the answer is not UTF-8"))?;
+        let body =
+            String::from_utf8(body).map_err(|_| FetchError::Metadata("the answer is not UTF-8"))?;
         Ok((response.headers().clone(), body))
     }
 }

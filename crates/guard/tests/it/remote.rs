@@ -236,7 +236,10 @@ async fn an_issuer_is_found_by_its_metadata_and_must_be_named_by_them() {
     let verifier = || Verifier::new(Jwks::default()).audience("posts");
     let found = api(RemoteKeys::discover(&issuer.url, verifier()).expect("loopback"));
     assert_eq!(ask(&found, &token(&key, &issuer.url)).await.0, 200);
-    assert_eq!(ask(&found, &token(&key, "https://other.example")).await, refused("issuer_mismatch"));
+    assert_eq!(
+        ask(&found, &token(&key, "https://other.example")).await,
+        refused("issuer_mismatch")
+    );
     let liar = format!("{}/liar", issuer.url);
     let lied_to = api(RemoteKeys::discover(&liar, verifier()).expect("loopback"));
     assert_eq!(ask(&lied_to, &token(&key, &liar)).await.0, 503);

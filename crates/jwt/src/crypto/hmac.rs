@@ -2,17 +2,28 @@
 //!
 //! States and buffers of the hash are wiped when dropped; comparison takes the same time wherever the bytes differ.
 
-use ::hmac::{Hmac, KeyInit as _, Mac};
+use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::Signature;
 use crate::{
     Error,
     alg::{Hash, Row},
 };
 
 /// The length in bytes of the longest MAC.
-pub(crate) const MAX_LEN: usize = 64;
+const MAX_LEN: usize = 64;
+
+/// The bytes of a MAC, on the stack.
+pub(crate) struct Mac {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+impl Mac {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
 
 /// HMAC with the key absorbed.
 #[derive(Clone)]
@@ -33,11 +44,11 @@ impl State {
         })
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+    pub(crate) fn sign(&self, message: &[u8]) -> Mac {
         match self {
-            Self::Sha256(state) => signature(&absorb(state, message).finalize().into_bytes()),
-            Self::Sha384(state) => signature(&absorb(state, message).finalize().into_bytes()),
-            Self::Sha512(state) => signature(&absorb(state, message).finalize().into_bytes()),
+            Self::Sha256(state) => mac(&absorb(state, message).finalize().into_bytes()),
+            Self::Sha384(state) => mac(&absorb(state, message).finalize().into_bytes()),
+            Self::Sha512(state) => mac(&absorb(state, message).finalize().into_bytes()),
         }
     }
 
@@ -52,16 +63,16 @@ impl State {
 }
 
 #[inline]
-fn absorb<M: Mac + Clone>(state: &M, message: &[u8]) -> M {
+fn absorb<M: ::hmac::Mac + Clone>(state: &M, message: &[u8]) -> M {
     let mut mac = state.clone();
     mac.update(message);
     mac
 }
 
-fn signature(mac: &[u8]) -> Signature {
+fn mac(mac: &[u8]) -> Mac {
     let mut bytes = [0; MAX_LEN];
     if let Some(room) = bytes.get_mut(..mac.len()) {
         room.copy_from_slice(mac);
     }
-    Signature { bytes, len: mac.len() }
+    Mac { bytes, len: mac.len() }
 }

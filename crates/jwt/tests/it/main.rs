@@ -4,6 +4,8 @@
 mod allocations;
 mod api;
 mod interop;
+#[cfg(feature = "asymmetric")]
+mod pairs;
 mod properties;
 mod refusals;
 mod support;

@@ -126,9 +126,6 @@ fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
     if config.accounts.verify_email {
         return refuse("accounts.verify_email");
     }
-    if config.keys.private_key_file.is_some() {
-        return refuse("keys.private_key_file");
-    }
     let unset = Config::default();
     let ignored = [
         ("http.metrics_listen", config.http.metrics_listen.is_some()),

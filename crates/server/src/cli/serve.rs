@@ -99,11 +99,18 @@ impl Serve {
                  other's sessions: set it to database",
             );
         }
-        let plain = config.keys.secret_file.is_empty() && config.keys.master_key_file.is_none();
+        let keys = &config.keys;
+        let in_file = if config.tokens.algorithm.is_symmetric() {
+            !keys.secret_file.is_empty()
+        } else {
+            keys.private_key_file.is_some()
+        };
+        let plain = !in_file && keys.master_key_file.is_none();
         if plain && !self.allow_plain_keys {
             return refuse(
                 "signing keys would lie unencrypted in PostgreSQL: set keys.master_key_file (make one \
-                 with: openssl rand -hex 32), or keys.secret_file, or pass --allow-plain-keys",
+                 with: openssl rand -hex 32), keep the key in keys.secret_file or keys.private_key_file, or \
+                 pass --allow-plain-keys",
             );
         }
         Ok(())

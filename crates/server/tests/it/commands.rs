@@ -196,7 +196,7 @@ fn serve_refuses_the_data_folder_of_dev_while_its_accounts_are_there() {
 fn settings_that_are_wrong_end_the_start_with_code_2() {
     refuses(&["--tokens-access-lifetime", "10"], 2, &["--tokens-access-lifetime"]);
     refuses(&["--tokens-algorithm", "none"], 2, &["--tokens-algorithm"]);
-    refuses(&["--tokens-algorithm", "ES256"], 2, &["tokens.algorithm"]);
+    refuses(&["--keys-private-key-file", "/nowhere/key.pem"], 2, &["tokens.algorithm"]);
     refuses(&["--accounts-verify-email", "true"], 2, &["accounts.verify_email"]);
     refuses(&["--http-cors-origins", "https://a.example/"], 2, &["http.cors_origins"]);
     refuses(&["--http-cors-origins", "*"], 2, &["http.cors_origins"]);
