@@ -7,6 +7,8 @@ pub(crate) mod eddsa;
 pub(crate) mod hmac;
 #[cfg(feature = "asymmetric")]
 pub(crate) mod rsa;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 

@@ -47,7 +47,8 @@ fn a_key_survives_every_form_it_is_written_in() {
             Ok(pem) => {
                 assert!(pem.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
                 copies.push(SigningKey::from_pem(algorithm, &pem));
-                copies.push(SigningKey::from_pkcs1_der(algorithm, &key.expose_pkcs1_der().unwrap()));
+                copies
+                    .push(SigningKey::from_pkcs1_der(algorithm, &key.expose_pkcs1_der().unwrap()));
             }
             Err(error) => assert_eq!(error, Error::KeyMismatch),
         }
@@ -77,7 +78,8 @@ fn a_key_survives_every_form_it_is_written_in() {
         ];
         if let Ok(pem) = verifying.to_pkcs1_pem() {
             copies.push(VerifyingKey::from_pem(algorithm, &pem));
-            copies.push(VerifyingKey::from_pkcs1_der(algorithm, &verifying.to_pkcs1_der().unwrap()));
+            copies
+                .push(VerifyingKey::from_pkcs1_der(algorithm, &verifying.to_pkcs1_der().unwrap()));
         }
         let token = key.sign(&claims()).unwrap();
         for copy in copies {
