@@ -5,6 +5,8 @@ mod allocations;
 mod api;
 mod interop;
 #[cfg(feature = "asymmetric")]
+mod pair_refusals;
+#[cfg(feature = "asymmetric")]
 mod pairs;
 mod properties;
 mod refusals;

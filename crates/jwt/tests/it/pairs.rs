@@ -6,7 +6,7 @@ use countersign_jwt::{Algorithm, Claims, Error, Jwk, Jwks, SigningKey, Verifying
 
 use crate::support::{NOW, verifier};
 
-const PAIRS: [Algorithm; 10] = [
+pub(crate) const PAIRS: [Algorithm; 10] = [
     Algorithm::Rs256,
     Algorithm::Rs384,
     Algorithm::Rs512,
