@@ -1,5 +1,9 @@
 //! The crate from outside: vectors, every refusal, properties, other libraries.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it stands"
+)]
 
 mod allocations;
 mod api;

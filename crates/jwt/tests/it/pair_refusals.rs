@@ -340,6 +340,36 @@ fn an_ed25519_key_under_which_everyone_can_sign_is_refused() {
 }
 
 #[test]
+fn an_ed25519_key_off_its_curve_verifies_nothing() {
+    // y = 2 belongs to no point. Only decoding the point would tell, which is left to each verification.
+    let signing = key(Algorithm::EdDsa);
+    let mut two = [0; 32];
+    two[0] = 2;
+    if let Ok(key) = read(&with(&public_jwk(&signing), "x", encode(two))) {
+        let verifier = verifier().with_keys(key);
+        let token = token(&signing);
+        assert_eq!(refusal_of(&verifier, &token), Err(Error::SignatureInvalid));
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        for byte in [0, 1, 0xFF] {
+            let forged = format!("{signed}.{}", encode([byte; 64]));
+            assert_eq!(refusal_of(&verifier, &forged), Err(Error::SignatureInvalid));
+        }
+    }
+}
+
+#[test]
+fn a_private_number_out_of_range_is_refused() {
+    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+        let jwk = private_jwk(&key(algorithm));
+        let length = BASE64URL.decode(jwk["d"].as_str().unwrap()).unwrap().len();
+        for byte in [0, 0xFF] {
+            let changed = with(&jwk, "d", encode(vec![byte; length]));
+            assert_eq!(read_private(&changed).unwrap_err(), Error::KeyInvalid, "{algorithm}");
+        }
+    }
+}
+
+#[test]
 fn a_private_part_that_belongs_to_another_key_is_refused() {
     for algorithm in PAIRS {
         let (one, other) = (private_jwk(&key(algorithm)), private_jwk(&key(algorithm)));
