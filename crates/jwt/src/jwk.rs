@@ -1,16 +1,19 @@
 //! Keys as JSON (RFC 7517, 7518 §6, 8037 §2), in and out, and their thumbprints (RFC 7638).
 
+mod object;
+
 use std::{borrow::Cow, fmt};
 
 use zeroize::Zeroizing;
 
+use self::object::Object;
 use crate::{
     Algorithm, Error, SecretText, SigningKey, VerifyingKey,
     alg::{Curve, Family},
-    compact, crypto,
+    compact,
     material::{LENGTH, Private, Public, RsaPrivate, SecretBytes, UNCOMPRESSED},
     scan::{self, Kind, Member},
-    secret, ser,
+    secret,
 };
 
 /// A key as its JSON says it: read and found to be well formed, to be made into a [`SigningKey`] or a [`VerifyingKey`].
@@ -397,82 +400,5 @@ impl<'t> Members<'t> {
             return Err(Error::KeyUseMismatch);
         }
         Ok((signs == 1, verifies == 1))
-    }
-}
-
-/// A JSON object in the making, wiped when dropped.
-struct Object {
-    bytes: SecretBytes,
-}
-
-impl Object {
-    /// More than the private key of 8192 bits takes, so that no half-written copy is left behind by growing.
-    const ROOM: usize = 8 * 1024;
-
-    fn new() -> Self {
-        Self { bytes: Zeroizing::new(Vec::with_capacity(Self::ROOM)) }
-    }
-
-    fn name(&mut self, name: &str) {
-        let start = if self.bytes.is_empty() { b'{' } else { b',' };
-        self.bytes.push(start);
-        ser::write_string(name, &mut self.bytes);
-        self.bytes.push(b':');
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        ser::write_string(value, &mut self.bytes);
-    }
-
-    fn bytes(&mut self, name: &str, value: &[u8]) {
-        self.name(name);
-        self.bytes.push(b'"');
-        compact::encode(value, &mut self.bytes);
-        self.bytes.push(b'"');
-    }
-
-    /// The public members, in the order of their names.
-    fn public(&mut self, public: &Public) {
-        match public {
-            Public::Rsa { n, e } => {
-                self.bytes("e", e);
-                self.text("kty", "RSA");
-                self.bytes("n", n);
-            }
-            Public::Point { curve, point } => {
-                self.text("crv", curve.name());
-                self.text("kty", curve.kty());
-                match point.split_first() {
-                    Some((&UNCOMPRESSED, rest)) if *curve != Curve::Ed25519 => {
-                        let (x, y) = rest.split_at_checked(curve.len()).unwrap_or_default();
-                        self.bytes("x", x);
-                        self.bytes("y", y);
-                    }
-                    _ => self.bytes("x", point),
-                }
-            }
-        }
-    }
-
-    fn labels(&mut self, kid: Option<&str>, alg: &str) {
-        if let Some(kid) = kid {
-            self.text("kid", kid);
-        }
-        self.text("alg", alg);
-        self.text("use", "sig");
-    }
-
-    fn digest(mut self) -> String {
-        self.bytes.push(b'}');
-        let mut text = Vec::new();
-        compact::encode(&crypto::sha256(&self.bytes), &mut text);
-        String::from_utf8(text).unwrap_or_default()
-    }
-
-    fn end(mut self) -> Zeroizing<String> {
-        self.bytes.push(b'}');
-        // Only strings and base64url were written.
-        Zeroizing::new(String::from_utf8(std::mem::take(&mut *self.bytes)).unwrap_or_default())
     }
 }

@@ -41,6 +41,58 @@
 //! Whoever holds the secret can make tokens as well as check them. When another service is to verify but not to sign, that
 //! takes a key pair.
 //!
+//! # An issuer with a key pair
+//!
+//! The issuer signs with the private key and publishes the public one: as a JWK set at an address (`jwks.json`), or as a
+//! PEM file that is handed over. Each key is made or read once, with the one algorithm it is for.
+//!
+#![cfg_attr(feature = "asymmetric", doc = "```")]
+#![cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+//! use std::time::Duration;
+//! use countersign_jwt::{Algorithm, Claims, Jwks, SigningKey};
+//!
+//! // Once, to be stored where only the issuer reads it:
+//! let pem = SigningKey::generate(Algorithm::Es256)?.expose_pkcs8_pem()?;
+//!
+//! // At each start:
+//! let key = SigningKey::from_pem(Algorithm::Es256, &pem)?.with_derived_kid();
+//! let published = Jwks::new([key.verifying_key()])?.to_json(); // public keys only, whatever the set holds
+//! assert!(published.starts_with(r#"{"keys":[{"crv":"P-256","kty":"EC","x":""#));
+//!
+//! let token = key.sign(&Claims::new(()).issuer("https://issuer.example").expires_in(Duration::from_secs(600)))?;
+//! # Ok::<(), countersign_jwt::Error>(())
+//! ```
+//!
+//! The derived kid is the thumbprint of the public key (RFC 7638), the same in every program that computes it.
+//!
+//! # Verifying someone else's tokens
+//!
+//! An issuer's keys come as a JWK set. [`Jwks::from_json`] takes those that sign with an algorithm from the table below and
+//! ignores the rest; a token's `kid` finds its key, and the key decides the algorithm. Say whose tokens you accept, and meant
+//! for whom: a signature alone says neither.
+//!
+#![cfg_attr(feature = "asymmetric", doc = "```")]
+#![cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+//! use countersign_jwt::{Error, Jwks, Verifier};
+//!
+//! let json = r#"{"keys":[
+//!     {"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"2026-11",
+//!      "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+//!     {"kty":"RSA","alg":"RSA-OAEP","use":"enc","kid":"for encryption","n":"AQAB","e":"AQAB"}
+//! ]}"#;
+//! let verifier = Verifier::new(Jwks::from_json(json)?).issuer("https://issuer.example").audience("posts");
+//! assert_eq!(verifier.keys().len(), 1);
+//!
+//! let forged = "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"; // HS256 is no algorithm of these keys
+//! assert_eq!(verifier.verify::<()>(forged).unwrap_err(), Error::AlgorithmMismatch);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! A single key is a set too: read it with `VerifyingKey::from_pem` or [`VerifyingKey::from_jwk`] and hand it to
+//! [`Verifier::new`]. Keys that are weak or wrong are refused when they are read: RSA below 2048 bits or with an exponent
+//! below 65537, moduli that can be factored (ROCA), points off their curve, a private part that belongs to another public
+//! one, a `use`, `key_ops`, `alg` or `crv` that does not fit.
+//!
 //! # What a verifier accepts
 //!
 //! - At most [`MAX_TOKEN_LEN`] bytes in exactly three parts of canonical base64url: each token has one text only.
@@ -106,12 +158,28 @@
 //!
 //! # Algorithms
 //!
-//! | algorithm | key | who can verify | keys can be made |
-//! |---|---|---|---|
-//! | HS256, HS384, HS512 | one secret of at least 32, 48, 64 bytes | only who can also sign | yes |
-//! | RS256/384/512, PS256/384/512, ES256/384/512, EdDSA | a key pair | everyone | no |
+//! | algorithm | key | signature | sign, verify | who else can verify it |
+//! |---|---|---|---|---|
+//! | HS256, HS384, HS512 | a secret of at least 32, 48, 64 bytes | 32, 48, 64 bytes | fastest by far | only who can also sign |
+//! | ES256 | P-256 | 64 bytes | fast, fast | every library |
+//! | ES384, ES512 | P-384, P-521 | 96, 132 bytes | slower, slower | most libraries; ES512 some |
+//! | EdDSA, also named Ed25519 | Ed25519 | 64 bytes | fastest of the pairs, fast | most libraries of today, few old ones |
+//! | RS256, RS384, RS512 | RSA, 2048 to 8192 bits | 256 bytes and more | slow, fastest of the pairs | every library |
+//! | PS256, PS384, PS512 | RSA, 2048 to 8192 bits | 256 bytes and more | slow, fastest of the pairs | most libraries |
 //!
-//! HS256 is the one to take for a single API.
+//! - One API that signs and verifies for itself: **HS256**.
+//! - As soon as another service verifies: **ES256**, which everything understands. **EdDSA** where you know all verifiers.
+//! - RS256 where a verifier knows nothing else; its signatures make every request longer.
+//! - Larger hashes and curves where a rule demands them. They protect a token of minutes no better.
+//!
+//! A key has exactly one of these. The same RSA key read as RS256 and as PS256 is two keys, and neither takes the other's
+//! tokens.
+//!
+//! # Features
+//!
+//! - `asymmetric`, on by default: key pairs and their formats, by aws-lc-rs, which is compiled from C. Without it there are
+//!   HS* keys only, the crate is small and quick to build, and making any other key answers
+//!   [`Error::AlgorithmUnavailable`].
 
 mod alg;
 #[cfg(feature = "asymmetric")]

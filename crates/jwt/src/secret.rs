@@ -59,7 +59,7 @@ pub(crate) fn check_not_key(secret: &[u8]) -> Result<(), Error> {
 
 /// Whether the bytes are an asymmetric key or a key file, also inside `wraps` layers of base64 or JSON strings.
 fn is_key(secret: &[u8], wraps: usize) -> bool {
-    if is_der(secret) || is_der(secret.trim_ascii()) {
+    if is_der(secret) || is_der(bare(secret)) {
         return true;
     }
     let text = squeezed(secret);
@@ -101,6 +101,21 @@ fn squeezed(secret: &[u8]) -> Vec<u8> {
         };
     }
     kept
+}
+
+/// The bytes without blanks, control characters and byte-order marks before and behind them, which may stand within DER.
+fn bare(secret: &[u8]) -> &[u8] {
+    let mut bare = secret;
+    while let [0x00..=b' ' | 0x7F | 0xEF | 0xBB | 0xBF | 0xFE | 0xFF, rest @ ..] = bare {
+        bare = rest;
+    }
+    // What stands behind is told from the key's own last bytes by the length that the key gives itself.
+    while let [rest @ .., 0x00..=b' ' | 0x7F] = bare
+        && !is_der(bare)
+    {
+        bare = rest;
+    }
+    bare
 }
 
 fn contains(text: &[u8], mark: &[u8]) -> bool {

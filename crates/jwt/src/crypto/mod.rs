@@ -7,6 +7,8 @@ pub(crate) mod eddsa;
 pub(crate) mod hmac;
 #[cfg(feature = "asymmetric")]
 pub(crate) mod rsa;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -27,6 +29,10 @@ pub(crate) const MAX_SIGNATURE_LEN: usize = 1024;
 
 /// Signs: parsed and prepared once, then used for every token.
 #[derive(Clone)]
+#[cfg_attr(
+    feature = "asymmetric",
+    expect(clippy::large_enum_variant, reason = "the state of HMAC is kept where it is used")
+)]
 pub(crate) enum Signer {
     Hmac(hmac::State),
     #[cfg(feature = "asymmetric")]
@@ -39,6 +45,10 @@ pub(crate) enum Signer {
 
 /// Checks signatures: parsed and prepared once, then used for every token.
 #[derive(Clone)]
+#[cfg_attr(
+    feature = "asymmetric",
+    expect(clippy::large_enum_variant, reason = "the state of HMAC is kept where it is used")
+)]
 pub(crate) enum Checker {
     Hmac(hmac::State),
     #[cfg(feature = "asymmetric")]

@@ -48,6 +48,27 @@ fn signing_and_verifying_with_kept_buffers_allocate_nothing() {
     }
 }
 
+#[cfg(feature = "asymmetric")]
+#[test]
+fn key_pairs_allocate_no_more_than_their_crypto_library_does() {
+    use countersign_jwt::SigningKey;
+
+    let claims = Claims::at((), NOW).subject("s").expires_in(Duration::from_secs(60));
+    for algorithm in crate::pairs::PAIRS {
+        let key = SigningKey::generate(algorithm).unwrap().with_derived_kid();
+        let verifier = Verifier::new(key.verifying_key()).clock(NOW);
+        let (mut token, mut buffer) = (String::new(), Buffer::new());
+        key.sign_into(&claims, &mut token).unwrap();
+        drop(verifier.verify_into::<()>(&token, &mut buffer).unwrap());
+
+        // aws-lc-rs makes a vector for each signature, and more for the two numbers of ECDSA.
+        let signing = measure(|| key.sign_into(&claims, &mut token).unwrap());
+        assert!(signing.count_total <= 4, "{algorithm}: {}", signing.count_total);
+        let verifying = measure(|| drop(verifier.verify_into::<()>(&token, &mut buffer).unwrap()));
+        assert_eq!(verifying.count_total, 0, "{algorithm}");
+    }
+}
+
 #[test]
 fn a_header_of_another_make_is_read_without_allocating() {
     let token = crate::support::with_header(r#"{"typ":"jwt","kid":"x","alg":"HS256"}"#);

@@ -1,9 +1,15 @@
 //! The crate from outside: vectors, every refusal, properties, other libraries.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it stands"
+)]
 
 mod allocations;
 mod api;
 mod interop;
+#[cfg(feature = "asymmetric")]
+mod pair_refusals;
 #[cfg(feature = "asymmetric")]
 mod pairs;
 mod properties;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use countersign_jwt::{Algorithm, Claims, Error, Jwk, Jwks, SigningKey, VerifyingKey};
 
+use serde::Deserialize;
+
 use crate::support::{NOW, verifier};
 
-const PAIRS: [Algorithm; 10] = [
+pub(crate) const PAIRS: [Algorithm; 10] = [
     Algorithm::Rs256,
     Algorithm::Rs384,
     Algorithm::Rs512,
@@ -107,4 +109,51 @@ fn a_set_of_many_algorithms_survives_its_json() {
     }
     let token = secret.sign(&claims()).unwrap();
     assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::AlgorithmMismatch);
+}
+
+#[derive(Deserialize)]
+struct OpenSsl {
+    good: Vec<Files>,
+    refused: Vec<Refused>,
+    refused_public: Vec<Refused>,
+}
+
+/// One key in several files.
+#[derive(Deserialize)]
+struct Files {
+    alg: Algorithm,
+    private: Vec<String>,
+    public: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    what: String,
+    alg: Algorithm,
+    code: String,
+    pem: String,
+}
+
+#[test]
+fn key_files_of_openssl_are_read_and_written_as_it_writes_them() {
+    let vectors: OpenSsl = serde_json::from_str(include_str!("../vectors/openssl.json")).unwrap();
+    for Files { alg, private, public } in vectors.good {
+        let verifier = |pem| verifier().with_keys(VerifyingKey::from_pem(alg, pem).unwrap());
+        for pem in &private {
+            let key = SigningKey::from_pem(alg, pem).unwrap();
+            assert_eq!(key.verifying_key().to_spki_pem().unwrap(), public[0]);
+            let written = key.expose_pkcs8_pem().unwrap();
+            assert!(private.iter().any(|file| **file == *written), "{alg}");
+            let token = key.sign(&claims()).unwrap();
+            for pem in &public {
+                assert!(verifier(pem).verify::<()>(&token).is_ok());
+            }
+        }
+    }
+    for Refused { what, alg, code, pem } in vectors.refused {
+        assert_eq!(SigningKey::from_pem(alg, &pem).unwrap_err().code(), code, "{what}");
+    }
+    for Refused { what, alg, code, pem } in vectors.refused_public {
+        assert_eq!(VerifyingKey::from_pem(alg, &pem).unwrap_err().code(), code, "{what}");
+    }
 }

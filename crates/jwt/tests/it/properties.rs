@@ -1,8 +1,10 @@
 //! What holds for every token.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
-use countersign_jwt::{Algorithm, Audience, Buffer, Claims, SigningKey, Verifier, dangerous};
+use countersign_jwt::{
+    Algorithm, Audience, Buffer, Claims, Jwk, Jwks, SigningKey, Verifier, dangerous,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -26,6 +28,17 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A key of each algorithm that is built in; RSA keys take too long to make anew each time.
+fn keys() -> &'static [SigningKey] {
+    static KEYS: LazyLock<Vec<SigningKey>> = LazyLock::new(|| {
+        Algorithm::ALL
+            .iter()
+            .filter_map(|&algorithm| SigningKey::generate(algorithm).ok())
+            .collect()
+    });
+    &KEYS
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -35,10 +48,9 @@ proptest! {
         subject in any::<String>(),
         kid in proptest::option::of(any::<String>()),
         audience in prop::collection::vec(any::<String>(), 1..3),
-        bits in 0_usize..3,
+        key in 0..keys().len(),
     ) {
-        let algorithm = [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512][bits];
-        let mut key = SigningKey::generate(algorithm).unwrap();
+        let mut key = keys()[key].clone();
         if let Some(kid) = kid {
             key = key.with_kid(kid);
         }
@@ -72,9 +84,47 @@ proptest! {
     }
 
     #[test]
+    fn nothing_panics_on_any_key(
+        name in prop::sample::select(vec!["kty", "crv", "x", "y", "d", "n", "e", "k", "use", "key_ops", "alg", "kid"]),
+        put in value(),
+        key in 0..keys().len(),
+        text in any::<String>(),
+    ) {
+        let _ = Jwk::from_json(&text);
+        let _ = Jwks::from_json(&text);
+        let mut jwk: Value = serde_json::from_str(&keys()[key].expose_jwk()).unwrap();
+        jwk[name] = put;
+        let _ = Jwk::from_json(&jwk.to_string()).and_then(|jwk| SigningKey::from_jwk(&jwk));
+        let _ = Jwks::from_json(&format!("{{\"keys\":[{jwk}]}}"));
+    }
+
+    #[test]
     fn nothing_panics_on_any_secret(secret in any::<Vec<u8>>(), json in value()) {
         let _ = SigningKey::from_secret(Algorithm::Hs256, &secret);
         let _ = SigningKey::from_secret(Algorithm::Hs256, json.to_string().as_bytes());
+    }
+}
+
+#[cfg(feature = "asymmetric")]
+#[test]
+fn nothing_panics_on_a_damaged_key_file() {
+    for key in keys().iter().filter(|key| !key.algorithm().is_symmetric()) {
+        let (private, public) =
+            (key.expose_pkcs8_der().unwrap(), key.verifying_key().to_spki_der().unwrap());
+        for at in 0..public.len().min(80) {
+            let mut changed = public.clone();
+            changed[at] ^= 0x11;
+            let _ = countersign_jwt::VerifyingKey::from_spki_der(key.algorithm(), &changed);
+            let cut = &private[..at];
+            assert!(SigningKey::from_pkcs8_der(key.algorithm(), cut).is_err());
+            let mut changed = private.to_vec();
+            changed[at.min(30)] ^= 0x11;
+            let _ = SigningKey::from_pkcs8_der(key.algorithm(), &changed);
+        }
+        let longer = [&private[..], b"\0"].concat();
+        assert!(SigningKey::from_pkcs8_der(key.algorithm(), &longer).is_err());
+        let longer = [&public[..], b"\0"].concat();
+        assert!(countersign_jwt::VerifyingKey::from_spki_der(key.algorithm(), &longer).is_err());
     }
 }
 

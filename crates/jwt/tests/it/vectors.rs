@@ -1,7 +1,9 @@
 //! Published vectors, as data files that name their source.
 
 use base64_turbo::URL_SAFE_NO_PAD as BASE64URL;
-use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Timestamp, Verifier, dangerous};
+use countersign_jwt::{
+    Algorithm, Claims, Error, Jwk, SigningKey, Timestamp, Verifier, VerifyingKey, dangerous,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,4 +63,76 @@ fn the_well_known_sample_is_signed_and_verified_byte_for_byte() {
     let verified = dangerous::without_expiry(verifier).verify::<Value>(&sample.token).unwrap();
     assert_eq!(verified.subject(), Some("1234567890"));
     assert_eq!(verified["name"], "John Doe");
+}
+
+#[derive(Deserialize)]
+struct Jws {
+    source: String,
+    alg: Algorithm,
+    jwk: Value,
+    token: String,
+    /// Whether the payload is one of claims; the others are text, which is refused once the signature is found good.
+    claims: bool,
+}
+
+fn jws() -> Vec<Jws> {
+    serde_json::from_str(include_str!("../vectors/jws.json")).unwrap()
+}
+
+#[test]
+fn the_signatures_of_rfc_7515_7520_and_8037_are_good() {
+    let mut checked = 0;
+    for Jws { source, alg, jwk, token, claims } in jws() {
+        if !(alg.is_symmetric() || cfg!(feature = "asymmetric")) {
+            continue;
+        }
+        let jwk = Jwk::from_json(&jwk.to_string()).unwrap().with_algorithm(alg).unwrap();
+        let key = VerifyingKey::from_jwk(&jwk).unwrap();
+        let verifier = Verifier::new(key).issuer("joe").clock(Timestamp::new(1_300_819_379));
+        let result = verifier.verify::<Value>(&token);
+        if claims {
+            assert_eq!(result.unwrap()["http://example.com/is_root"], true, "{source}");
+        } else {
+            assert_eq!(result.unwrap_err(), Error::TokenMalformed("not a JSON object"), "{source}");
+        }
+
+        // One bit of the signature makes the difference.
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let mut signature = BASE64URL.decode(signature).unwrap();
+        signature[7] ^= 1;
+        let other = format!("{signed}.{}", BASE64URL.encode(signature));
+        assert_eq!(
+            verifier.verify::<Value>(&other).unwrap_err(),
+            Error::SignatureInvalid,
+            "{source}"
+        );
+        checked += 1;
+    }
+    assert_eq!(checked, if cfg!(feature = "asymmetric") { 8 } else { 1 });
+}
+
+#[test]
+fn the_unsecured_token_of_rfc_7515_a5_is_refused() {
+    let vector: Value = serde_json::from_str(include_str!("../vectors/rfc7515_a5.json")).unwrap();
+    let token = vector["token"].as_str().unwrap();
+    for &algorithm in Algorithm::ALL {
+        let Ok(key) = SigningKey::generate(algorithm) else { continue };
+        let refused = Verifier::new(key.verifying_key()).verify::<Value>(token).unwrap_err();
+        assert_eq!(refused, Error::AlgorithmMismatch);
+    }
+}
+
+#[test]
+fn the_thumbprints_of_rfc_7638_and_8037_come_out() {
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("../vectors/thumbprints.json")).unwrap();
+    for vector in vectors {
+        let jwk = Jwk::from_json(&vector["jwk"].to_string()).unwrap();
+        assert_eq!(jwk.thumbprint(), vector["thumbprint"]);
+        if cfg!(feature = "asymmetric") {
+            let key = VerifyingKey::from_jwk(&jwk).unwrap();
+            assert_eq!(key.thumbprint().unwrap(), vector["thumbprint"]);
+            assert_eq!(key.with_derived_kid().kid(), vector["thumbprint"].as_str());
+        }
+    }
 }
