@@ -97,22 +97,21 @@ impl Denied {
     /// 503 `storage_unavailable` with `Retry-After`: a session could not be looked up just now.
     #[must_use]
     pub fn storage_unavailable(retry_after: u64) -> Self {
-        Self::unavailable(
-            "storage_unavailable",
-            "the session cannot be looked up at the moment",
-            retry_after,
-        )
+        let detail = "the session cannot be looked up at the moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail, Challenge::None)
+            .retry_after(retry_after)
     }
 
     /// 503 `keys_unavailable` with `Retry-After`: the issuer's keys could not be had yet.
     #[cfg(feature = "remote")]
     pub(crate) fn keys_unavailable() -> Self {
-        Self::unavailable("keys_unavailable", "the issuer's keys cannot be had at the moment", 10)
+        let detail = "the issuer's keys cannot be had at the moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", detail, Challenge::None)
+            .retry_after(10)
     }
 
-    fn unavailable(code: &'static str, detail: &'static str, retry_after: u64) -> Self {
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
-        Self { problem: problem.retry_after(retry_after), challenge: Challenge::None }
+    fn retry_after(self, seconds: u64) -> Self {
+        Self { problem: self.problem.retry_after(seconds), ..self }
     }
 
     /// The HTTP status.

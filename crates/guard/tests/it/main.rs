@@ -1,4 +1,5 @@
 //! The guard before keys that come over HTTP.
 
-#[cfg(all(test, feature = "remote"))]
+#[cfg(test)]
+#[cfg(feature = "remote")]
 mod remote;
