@@ -274,7 +274,7 @@ fn main() {
             let raw = times(&format!("raw {operation}")).expect("a routine of this name");
             let micros = |times: &[f64]| median(times.to_vec()) / 1e3;
             let peer = times(&format!("jsonwebtoken {operation}")).map_or_else(
-                || "| |".to_owned(),
+                || "| | |".to_owned(),
                 |peer| format!("| {:.1} | {:.2} |", micros(peer), ratio(peer, ours)),
             );
             println!(

@@ -77,7 +77,8 @@ impl Jwks {
         let mut verifying = Vec::with_capacity(keys.len());
         for key in keys {
             let key = Jwk::from_json(key.get()).and_then(|jwk| {
-                *if jwk.is_private() { &mut private } else { &mut public } = true;
+                private |= jwk.is_private();
+                public |= !jwk.is_private();
                 VerifyingKey::from_jwk(&jwk)
             });
             match key {

@@ -239,17 +239,11 @@ impl Inner {
         };
         let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
 
-        let (mut short, mut long);
-        let room: &mut [u8] = if compact.signature.len() <= SHORT_TEXT {
-            short = [0; SHORT_ROOM];
-            &mut short
+        let length = if compact.signature.len() <= SHORT_TEXT {
+            check_signature::<SHORT_ROOM>(key, &compact, buffer)?
         } else {
-            long = [0; LONG_ROOM];
-            &mut long
+            check_signature::<LONG_ROOM>(key, &compact, buffer)?
         };
-        let signature = compact::decode_signature(compact.signature, room)?;
-        let length = compact::decode(compact.payload, &mut buffer.bytes)?;
-        key.checker.check(compact.signed.as_bytes(), signature)?;
 
         let kid = key.kid().unwrap_or_default();
         let end = length + kid.len();
@@ -345,6 +339,19 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Checks a signature that fits into `ROOM` bytes and leaves the payload at the start of the buffer.
+fn check_signature<const ROOM: usize>(
+    key: &VerifyingKey,
+    compact: &Compact<'_>,
+    buffer: &mut Buffer,
+) -> Result<usize, Error> {
+    let mut signature = [0; ROOM];
+    let signature = compact::decode_signature(compact.signature, &mut signature)?;
+    let length = compact::decode(compact.payload, &mut buffer.bytes)?;
+    key.checker.check(compact.signed.as_bytes(), signature)?;
+    Ok(length)
 }
 
 /// Room for the shorter signatures, those of HMAC, ES256, ES384 and EdDSA, and how long their text is at most.

@@ -129,22 +129,32 @@ impl Signer {
     }
 
     /// Appends a dot and the signature of a part of `bytes`, encoded.
+    #[inline]
     pub(crate) fn append(&self, bytes: &mut Vec<u8>, part: Range<usize>) -> Result<(), Error> {
-        let message = bytes.get(part).unwrap_or_default();
         match self {
             Self::Hmac(state) => {
-                let mac = state.sign(message);
+                let mac = state.sign(bytes.get(part).unwrap_or_default());
                 write(mac.as_bytes(), bytes);
+                Ok(())
             }
             #[cfg(feature = "asymmetric")]
+            Self::Rsa(_) | Self::Ecdsa(_) | Self::EdDsa(_) => self.append_of_pair(bytes, part),
+        }
+    }
+
+    /// The same for a key pair, apart because the room for its signature is kilobytes of stack.
+    #[cfg(feature = "asymmetric")]
+    #[inline(never)]
+    fn append_of_pair(&self, bytes: &mut Vec<u8>, part: Range<usize>) -> Result<(), Error> {
+        let message = bytes.get(part).unwrap_or_default();
+        match self {
+            Self::Hmac(state) => write(state.sign(message).as_bytes(), bytes),
             Self::Rsa(signer) => {
                 let mut room = [0; MAX_SIGNATURE_LEN];
                 let signature = signer.sign(message, &mut room)?;
                 write(signature, bytes);
             }
-            #[cfg(feature = "asymmetric")]
             Self::Ecdsa(signer) => write(signer.sign(message)?.as_ref(), bytes),
-            #[cfg(feature = "asymmetric")]
             Self::EdDsa(signer) => write(signer.sign(message)?.as_ref(), bytes),
         }
         Ok(())
