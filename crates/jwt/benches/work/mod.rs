@@ -20,7 +20,7 @@ pub(crate) const NAME: &str = "Ada Byron, Lovelace";
 pub(crate) const ROLE: &str = "user";
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Custom<'a> {
     pub(crate) name: &'a str,
     pub(crate) role: &'a str,
@@ -63,8 +63,11 @@ pub(crate) struct Work {
 /// A routine does one thing once.
 pub(crate) type Routine = fn(&mut Work);
 
-/// The name of the first of [`OWN`], to which the others are compared.
+/// What the others are compared to.
 pub(crate) const RAW: &str = "raw HMAC, state prepared";
+
+/// What is measured in several threads.
+pub(crate) const VERIFY: &str = "verify, borrowed into a kept buffer";
 
 /// The floor, and ours.
 pub(crate) const OWN: [(&str, Routine); 6] = [
@@ -81,7 +84,7 @@ pub(crate) const OWN: [(&str, Routine); 6] = [
     ("sign", |work| {
         black_box(work.key.sign(black_box(&work.claims)).unwrap());
     }),
-    ("verify, borrowed into a kept buffer", |work| {
+    (VERIFY, |work| {
         let verified = work
             .verifier
             .verify_into::<Borrowed<'_>>(black_box(&work.token), &mut work.buffer)
@@ -122,6 +125,20 @@ impl Work {
             mac: Hmac::new_from_slice(SECRET).expect("any length"),
             out: String::new(),
             buffer: Buffer::new(),
+        }
+    }
+
+    /// The same with buffers of its own, as for another thread.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            verifier: self.verifier.clone(),
+            claims: self.claims.clone(),
+            token: self.token.clone(),
+            mac: self.mac.clone(),
+            out: String::new(),
+            buffer: Buffer::new(),
+            ..*self
         }
     }
 }
