@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::HashSet, ops::Range};
 mod grammar;
 
 use grammar::Json;
-pub(crate) use grammar::special;
+pub(crate) use grammar::plain;
 
 /// How deep arrays and objects may nest, the object itself included.
 pub(crate) const MAX_DEPTH: usize = 64;

@@ -162,11 +162,10 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 #[inline]
 fn needs_escape(text: &[u8]) -> bool {
-    let special = |eight: &[u8; 8]| scan::special(u64::from_le_bytes(*eight)) != 0;
-    let (eights, rest) = text.as_chunks();
-    eights.iter().any(special)
+    let (sixteens, rest) = text.as_chunks();
+    sixteens.iter().any(|sixteen| scan::plain(sixteen) < 16)
         || match text.last_chunk() {
-            Some(last) => special(last),
+            Some(last) => scan::plain(last) < 16,
             None => rest.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\'),
         }
 }

@@ -212,13 +212,24 @@ impl Json<'_> {
     /// Passes over bytes that stand for themselves in a string.
     #[inline(always)]
     fn plain(self, mut at: usize) -> usize {
-        loop {
-            let special = special(self.eight(at));
-            if special != 0 {
-                return at + special.trailing_zeros() as usize / 8;
+        while let Some(sixteen) = self.0.get(at..).and_then(<[u8]>::first_chunk) {
+            let plain = plain(sixteen);
+            at += plain;
+            if plain < 16 {
+                return at;
             }
-            at += 8;
         }
+        self.plain_to_end(at)
+    }
+
+    /// The same for the last bytes of the text, fewer than sixteen.
+    fn plain_to_end(self, at: usize) -> usize {
+        let rest = self.0.get(at..).unwrap_or_default();
+        let mut sixteen = [0; 16];
+        if let Some(room) = sixteen.get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+        }
+        at + plain(&sixteen)
     }
 
     /// Reads the rest of a string from its first escape on.
@@ -261,12 +272,16 @@ impl Json<'_> {
     }
 }
 
-/// Marks the lowest of eight bytes that is a quote, a backslash or a control character; higher marks may be wrong.
+/// How many of sixteen bytes, up to the first other one, stand for themselves in a string: no quote, no backslash and no
+/// control character.
 #[inline(always)]
-pub(crate) const fn special(eight: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
+pub(crate) fn plain(sixteen: &[u8; 16]) -> usize {
+    const ONES: u128 = u128::from_le_bytes([1; 16]);
+    let bytes = u128::from_le_bytes(*sixteen);
     // With this bit changed the quote stands next to the control characters: both are below 0x21.
-    let low = (eight ^ ONES * 2).wrapping_sub(ONES * 0x21);
-    let backslash = (eight ^ ONES * b'\\' as u64).wrapping_sub(ONES);
-    (low | backslash) & !eight & ONES << 7
+    let low = (bytes ^ ONES * 2).wrapping_sub(ONES * 0x21);
+    let backslash = (bytes ^ ONES * b'\\' as u128).wrapping_sub(ONES);
+    // The lowest mark is right; a borrow from it may set wrong ones above.
+    let special = (low | backslash) & !bytes & ONES << 7;
+    special.trailing_zeros() as usize / 8
 }
