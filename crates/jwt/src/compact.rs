@@ -22,12 +22,22 @@ pub(crate) struct Compact<'t> {
 }
 
 impl<'t> Compact<'t> {
+    /// Cuts a token that starts with this header and its dot, and whose signature most likely has this length.
+    #[inline]
+    pub(crate) fn cut(token: &'t str, header: &'t str, signature: usize) -> Option<Self> {
+        let rest = token.strip_prefix(header)?;
+        let (payload, signature) = match rest.split_at_checked(rest.len().wrapping_sub(signature + 1)) {
+            Some((payload, signature)) if signature.starts_with('.') => (payload, signature.get(1..)?),
+            _ => rest.rsplit_once('.')?,
+        };
+        let signed = token.get(..header.len() + payload.len())?;
+        Some(Self { header: header.strip_suffix('.')?, payload, signature, signed })
+    }
+
     /// Cuts at the first and at the last dot. A dot between them is refused when the payload is decoded, as is any other
     /// byte outside base64url; [`Compact::check_alphabet`] does it beforehand.
     pub(crate) fn split(token: &'t str) -> Result<Self, Error> {
-        if token.len() > MAX_TOKEN_LEN {
-            return Err(Error::TokenMalformed("longer than 8192 bytes"));
-        }
+        check_len(token)?;
         let (signed, signature) = token.rsplit_once('.').ok_or(PARTS)?;
         let (header, payload) = signed.split_once('.').ok_or(PARTS)?;
         Ok(Self { header, payload, signature, signed })
@@ -48,6 +58,11 @@ impl<'t> Compact<'t> {
         }
         Ok(())
     }
+}
+
+/// Refuses a token that is too long, whatever it says.
+pub(crate) fn check_len(token: &str) -> Result<(), Error> {
+    if token.len() > MAX_TOKEN_LEN { Err(Error::TokenMalformed("longer than 8192 bytes")) } else { Ok(()) }
 }
 
 const PARTS: Error = Error::TokenMalformed("not three parts");

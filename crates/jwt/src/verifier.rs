@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    Buffer, Clock, Error, Jwks, SystemClock, Verified, VerifyingKey,
+    Buffer, Clock, Error, Jwks, SystemClock, Verified,
     compact::{self, Compact, Header},
     crypto::MAX_SIGNATURE_LEN,
     de,
@@ -50,9 +50,7 @@ pub struct Verifier {
 #[derive(Clone, Debug)]
 struct Inner {
     keys: Jwks,
-    /// For each key the header it writes itself, encoded: such a header is compared and never parsed. A key without a kid
-    /// among several has none, because a token without a kid is then refused.
-    headers: Vec<Option<String>>,
+    headers: Vec<OwnHeader>,
     typ: Option<String>,
     issuers: Vec<String>,
     audiences: Vec<String>,
@@ -61,6 +59,16 @@ struct Inner {
     required: Vec<&'static str>,
     requires_expiry: bool,
     clock: Arc<dyn Clock>,
+}
+
+/// The header a key writes itself, encoded and with its dot: such a header is compared and never parsed.
+#[derive(Clone, Debug)]
+struct OwnHeader {
+    text: String,
+    /// Where the key stands in the set.
+    key: usize,
+    /// How long the signature behind it most likely is, encoded.
+    signature: usize,
 }
 
 impl Verifier {
@@ -91,11 +99,14 @@ impl Verifier {
         change(inner);
         let typ = inner.typ.as_deref().unwrap_or("JWT");
         let single = inner.keys.len() == 1;
-        let header = |key: &VerifyingKey| {
-            (single || key.kid().is_some())
-                .then(|| compact::header_text(key.algorithm_name(), key.kid(), typ))
-        };
-        inner.headers = inner.keys.iter().map(header).collect();
+        // A key without a kid among several has none, because a token without a kid is then refused.
+        let keys = inner.keys.iter().enumerate();
+        let own = keys.filter(|(_, key)| single || key.kid().is_some()).map(|(position, key)| OwnHeader {
+            text: compact::header_text(key.algorithm_name(), key.kid(), typ) + ".",
+            key: position,
+            signature: key.algorithm().min_secret_len().map_or(0, |bytes| (bytes * 4).div_ceil(3)),
+        });
+        inner.headers = own.collect();
         self
     }
 
@@ -231,11 +242,17 @@ impl Inner {
     /// Checks form, header and signature. Leaves the payload at the start of the buffer, followed by the kid of the key
     /// that verified, and returns the length of the kid and that of both.
     fn open(&self, token: &str, buffer: &mut Buffer) -> Result<(usize, usize), Error> {
-        let compact = Compact::split(token)?;
-        let own = self.headers.iter().position(|own| own.as_deref() == Some(compact.header));
-        let position = match own {
-            Some(position) => position,
-            None => self.position(&compact, buffer)?,
+        compact::check_len(token)?;
+        let own = self.headers.iter().find_map(|own| {
+            Compact::cut(token, &own.text, own.signature).map(|compact| (compact, own.key))
+        });
+        let (compact, position) = match own {
+            Some(own) => own,
+            None => {
+                let compact = Compact::split(token)?;
+                let position = self.position(&compact, buffer)?;
+                (compact, position)
+            }
         };
         let key = self.keys.iter().as_slice().get(position).ok_or(Error::UnknownKey)?;
 
