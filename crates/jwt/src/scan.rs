@@ -8,7 +8,6 @@ use std::{borrow::Cow, collections::HashSet, ops::Range};
 mod grammar;
 
 use grammar::Json;
-pub(crate) use grammar::plain;
 
 /// How deep arrays and objects may nest, the object itself included.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -100,7 +99,7 @@ impl Member {
 /// Reads `text` as one object and leaves its members in `members`.
 pub(crate) fn object(text: &str, members: &mut Vec<Member>) -> Result<(), Invalid> {
     members.clear();
-    let json = Json(text.as_bytes());
+    let json = Json::new(text);
     let start = json.blank(0);
     if json.byte(start) != b'{' {
         return Err("not a JSON object");

@@ -162,12 +162,24 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 #[inline]
 fn needs_escape(text: &[u8]) -> bool {
-    let (sixteens, rest) = text.as_chunks();
-    sixteens.iter().any(|sixteen| scan::plain(sixteen) < 16)
-        || match text.last_chunk() {
-            Some(last) => scan::plain(last) < 16,
-            None => rest.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\'),
-        }
+    let (eights, rest) = text.as_chunks();
+    let marks = |eight: &[u8; 8]| special(u64::from_le_bytes(*eight));
+    let whole = eights.iter().fold(0, |found, eight| found | marks(eight));
+    let end = match text.last_chunk() {
+        Some(last) => marks(last),
+        None => special(rest.iter().fold(u64::MAX >> 1, |eight, &byte| eight << 8 | u64::from(byte))),
+    };
+    whole | end != 0
+}
+
+/// Marks those of eight bytes that are a quote, a backslash or a control character, perhaps others too if there is one.
+#[inline]
+const fn special(eight: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // With this bit changed the quote stands next to the control characters: both are below 0x21.
+    let low = (eight ^ ONES * 2).wrapping_sub(ONES * 0x21);
+    let backslash = (eight ^ ONES * b'\\' as u64).wrapping_sub(ONES);
+    (low | backslash) & !eight & ONES << 7
 }
 
 /// Writes a scalar as `serde_json` does.

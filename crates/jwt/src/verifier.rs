@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    Buffer, Clock, Error, Jwks, SystemClock, Verified,
+    Buffer, Clock, Error, Jwks, SystemClock, Timestamp, Verified,
     compact::{self, Compact, Header},
     crypto::MAX_SIGNATURE_LEN,
     de,
@@ -183,11 +183,12 @@ impl Verifier {
     /// The refusals of [`Error`], one for each check.
     pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<Verified<T>, Error> {
         let mut buffer = Buffer::new();
+        let now = self.inner.clock.now();
         let (kid, end) = self.inner.open(token, &mut buffer)?;
         buffer.bytes.truncate(end);
         let text = String::from_utf8(buffer.bytes).map_err(|_| NOT_UTF8)?;
         let (claims, registered) =
-            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members)?;
+            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members, now)?;
         Ok(Verified { claims, registered, kid, text })
     }
 
@@ -221,11 +222,13 @@ impl Verifier {
         token: &str,
         buffer: &'b mut Buffer,
     ) -> Result<Verified<T, &'b str>, Error> {
+        // Read first, for reading it waits for all work under way.
+        let now = self.inner.clock.now();
         let (kid, end) = self.inner.open(token, buffer)?;
         let bytes = buffer.bytes.get(..end).unwrap_or_default();
         let text = std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
         let (claims, registered) =
-            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members)?;
+            self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members, now)?;
         Ok(Verified { claims, registered, kid, text })
     }
 }
@@ -306,10 +309,11 @@ impl Inner {
         &self,
         payload: &'b str,
         members: &mut Vec<Member>,
+        now: Timestamp,
     ) -> Result<(T, Registered), Error> {
         scan::object(payload, members).map_err(Error::TokenMalformed)?;
         let registered = Registered::read(payload, members)?;
-        self.check_times(&registered)?;
+        self.check_times(&registered, now)?;
         if !self.issuers.is_empty() {
             let issuer = registered.issuer.as_ref().map(|issuer| issuer.get(payload));
             if !self.issuers.iter().any(|accepted| Some(accepted.as_str()) == issuer) {
@@ -331,8 +335,7 @@ impl Inner {
         Ok((de::from_members(payload, members)?, registered))
     }
 
-    fn check_times(&self, registered: &Registered) -> Result<(), Error> {
-        let now = self.clock.now();
+    fn check_times(&self, registered: &Registered, now: Timestamp) -> Result<(), Error> {
         match registered.expires_at {
             // RFC 7519 §4.1.4: refused on and after that time.
             Some(expires_at) if now >= expires_at.saturating_add(self.leeway) => {

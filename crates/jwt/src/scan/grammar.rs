@@ -12,21 +12,30 @@ const SYNTAX: Invalid = "not valid JSON";
 const CONTROL: Invalid = "a control character inside a string";
 const SURROGATE: Invalid = "half of a surrogate pair";
 
-/// A text, of which UTF-8 is known and nothing else.
+/// A text of which UTF-8 is known.
 #[derive(Clone, Copy)]
-pub(super) struct Json<'t>(pub(super) &'t [u8]);
+pub(super) struct Json<'t> {
+    text: &'t [u8],
+    /// There is no backslash and no control character, as in all but odd tokens: every string ends at the next quote.
+    clean: bool,
+}
 
-impl Json<'_> {
+impl<'t> Json<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let text = text.as_bytes();
+        Self { text, clean: is_clean(text) }
+    }
+
     /// The byte at a position; behind the end it is 0, which stands nowhere in JSON.
     #[inline(always)]
     pub(super) fn byte(self, at: usize) -> u8 {
-        self.0.get(at).copied().unwrap_or(0)
+        self.text.get(at).copied().unwrap_or(0)
     }
 
     /// The eight bytes from a position on, the first one lowest; behind the end they are 0.
     #[inline(always)]
     fn eight(self, at: usize) -> u64 {
-        match self.0.get(at..).and_then(<[u8]>::first_chunk) {
+        match self.text.get(at..).and_then(<[u8]>::first_chunk) {
             Some(eight) => u64::from_le_bytes(*eight),
             None => self.fewer(at),
         }
@@ -34,7 +43,7 @@ impl Json<'_> {
 
     #[cold]
     fn fewer(self, at: usize) -> u64 {
-        let rest = self.0.get(at..).unwrap_or_default();
+        let rest = self.text.get(at..).unwrap_or_default();
         rest.iter().rev().fold(0, |eight, &byte| eight << 8 | u64::from(byte))
     }
 
@@ -46,14 +55,14 @@ impl Json<'_> {
                 let bits = length * 8;
                 self.eight(name.start) & ((1 << bits) - 1) | (bits as u64) << 53
             }
-            _ => fingerprint(self.0.get(name.clone()).unwrap_or_default()),
+            _ => fingerprint(self.text.get(name.clone()).unwrap_or_default()),
         }
     }
 
     /// Why something else was expected here.
     #[cold]
     fn unexpected(self, at: usize) -> Invalid {
-        if at < self.0.len() { SYNTAX } else { ENDS }
+        if at < self.text.len() { SYNTAX } else { ENDS }
     }
 
     #[inline(always)]
@@ -126,7 +135,7 @@ impl Json<'_> {
 
     /// Reads a value that is neither a string nor a natural number.
     fn other(self, at: usize, depth: usize) -> Result<(Kind, usize), Invalid> {
-        let rest = self.0.get(at..).unwrap_or_default();
+        let rest = self.text.get(at..).unwrap_or_default();
         match rest {
             [b'-' | b'0'..=b'9', ..] => self.number(at).map(|end| (Kind::Number, end)),
             [b'{' | b'[', ..] if depth == MAX_DEPTH => Err("the JSON nests too deeply"),
@@ -201,45 +210,30 @@ impl Json<'_> {
 
     /// Reads a string, after its quote, up to and with its closing one; answers whether it has escapes.
     #[inline(always)]
-    fn string(self, at: usize) -> Result<(bool, usize), Invalid> {
-        let end = self.plain(at);
-        match self.byte(end) {
-            b'"' => Ok((false, end + 1)),
-            _ => self.escapes(end).map(|end| (true, end)),
+    fn string(self, start: usize) -> Result<(bool, usize), Invalid> {
+        if !self.clean {
+            return self.odd_string(start);
         }
-    }
-
-    /// Passes over bytes that stand for themselves in a string.
-    #[inline(always)]
-    fn plain(self, mut at: usize) -> usize {
-        while let Some(sixteen) = self.0.get(at..).and_then(<[u8]>::first_chunk) {
-            let plain = plain(sixteen);
-            at += plain;
-            if plain < 16 {
-                return at;
+        let mut at = start;
+        while let Some(eight) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
+            let quotes = quotes(u64::from_le_bytes(*eight));
+            if quotes != 0 {
+                return Ok((false, at + quotes.trailing_zeros() as usize / 8 + 1));
             }
+            at += 8;
         }
-        self.plain_to_end(at)
+        self.odd_string(at)
     }
 
-    /// The same for the last bytes of the text, fewer than sixteen.
-    fn plain_to_end(self, at: usize) -> usize {
-        let rest = self.0.get(at..).unwrap_or_default();
-        let mut sixteen = [0; 16];
-        if let Some(room) = sixteen.get_mut(..rest.len()) {
-            room.copy_from_slice(rest);
-        }
-        at + plain(&sixteen)
-    }
-
-    /// Reads the rest of a string from its first escape on.
-    #[cold]
-    fn escapes(self, mut at: usize) -> Result<usize, Invalid> {
+    /// The same byte by byte.
+    fn odd_string(self, mut at: usize) -> Result<(bool, usize), Invalid> {
+        let mut escaped = false;
         loop {
             match self.byte(at) {
-                b'"' => return Ok(at + 1),
-                b'\\' => at = self.plain(self.escape(at + 1)?),
-                _ => return Err(if at < self.0.len() { CONTROL } else { ENDS }),
+                b'"' => return Ok((escaped, at + 1)),
+                b'\\' => (escaped, at) = (true, self.escape(at + 1)?),
+                0..0x20 => return Err(if at < self.text.len() { CONTROL } else { ENDS }),
+                _ => at += 1,
             }
         }
     }
@@ -263,7 +257,7 @@ impl Json<'_> {
     }
 
     fn hex(self, at: usize) -> Result<(u32, usize), Invalid> {
-        let digits = self.0.get(at..).and_then(<[u8]>::first_chunk::<4>).ok_or(ENDS)?;
+        let digits = self.text.get(at..).and_then(<[u8]>::first_chunk::<4>).ok_or(ENDS)?;
         let unit = digits
             .iter()
             .try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
@@ -272,16 +266,25 @@ impl Json<'_> {
     }
 }
 
-/// How many of sixteen bytes, up to the first other one, stand for themselves in a string: no quote, no backslash and no
-/// control character.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+/// Marks the lowest of eight bytes that is a quote; higher marks may be wrong.
 #[inline(always)]
-pub(crate) fn plain(sixteen: &[u8; 16]) -> usize {
-    const ONES: u128 = u128::from_le_bytes([1; 16]);
-    let bytes = u128::from_le_bytes(*sixteen);
-    // With this bit changed the quote stands next to the control characters: both are below 0x21.
-    let low = (bytes ^ ONES * 2).wrapping_sub(ONES * 0x21);
-    let backslash = (bytes ^ ONES * b'\\' as u128).wrapping_sub(ONES);
-    // The lowest mark is right; a borrow from it may set wrong ones above.
-    let special = (low | backslash) & !bytes & ONES << 7;
-    special.trailing_zeros() as usize / 8
+pub(super) const fn quotes(eight: u64) -> u64 {
+    let zero = eight ^ ONES * b'"' as u64;
+    zero.wrapping_sub(ONES) & !zero & ONES << 7
+}
+
+/// Whether there is neither a control character nor a backslash.
+fn is_clean(text: &[u8]) -> bool {
+    let marks = |eight: &[u8; 8]| {
+        let eight = u64::from_le_bytes(*eight);
+        let low = eight.wrapping_sub(ONES * 0x20);
+        let backslash = (eight ^ ONES * b'\\' as u64).wrapping_sub(ONES);
+        (low | backslash) & !eight & ONES << 7
+    };
+    let (eights, rest) = text.as_chunks();
+    let odd = eights.iter().fold(0, |odd, eight| odd | marks(eight));
+    let end = rest.iter().fold(u64::MAX >> 1, |eight, &byte| eight << 8 | u64::from(byte));
+    odd | text.last_chunk().map_or_else(|| marks(&end.to_le_bytes()), marks) == 0
 }
