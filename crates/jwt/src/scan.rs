@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashSet, ops::Range};
 
 mod grammar;
 
-use grammar::Json;
+use grammar::{Json, Name};
 
 /// How deep arrays and objects may nest, the object itself included.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -105,12 +105,11 @@ pub(crate) fn object(text: &str, members: &mut Vec<Member>) -> Result<(), Invali
         return Err("not a JSON object");
     }
     let mut seen = 0_u64;
-    let end = json.members(start + 1, |name, name_escaped, at| {
-        let print = if name_escaped {
-            fingerprint(unescape(text.get(name.start - 1..name.end + 1)).as_bytes())
-        } else {
-            json.fingerprint(&name)
-        };
+    let end = json.members(start + 1, |name, at| {
+        let Name { range: name, escaped: name_escaped, mut print } = name;
+        if name_escaped {
+            print = fingerprint(unescape(text.get(name.start - 1..name.end + 1)).as_bytes());
+        }
         // One bit for each name; only where it was set before can a name stand twice.
         let bit = 1 << (print.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
         let doubtful = seen & bit != 0;

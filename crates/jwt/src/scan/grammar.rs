@@ -20,6 +20,15 @@ pub(super) struct Json<'t> {
     clean: bool,
 }
 
+/// The name of a member.
+pub(super) struct Name {
+    /// Where it stands between its quotes.
+    pub(super) range: Range<usize>,
+    pub(super) escaped: bool,
+    /// The fingerprint as written.
+    pub(super) print: u64,
+}
+
 impl<'t> Json<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let text = text.as_bytes();
@@ -47,16 +56,23 @@ impl<'t> Json<'t> {
         rest.iter().rev().fold(0, |eight, &byte| eight << 8 | u64::from(byte))
     }
 
-    /// The fingerprint of a name without escapes.
+    /// Reads a name, after its quote, up to and with its closing one.
     #[inline(always)]
-    pub(super) fn fingerprint(self, name: &Range<usize>) -> u64 {
-        match name.len() {
-            length @ 0..8 => {
-                let bits = length * 8;
-                self.eight(name.start) & ((1 << bits) - 1) | (bits as u64) << 53
-            }
-            _ => fingerprint(self.text.get(name.clone()).unwrap_or_default()),
+    pub(super) fn name(self, start: usize) -> Result<(Name, usize), Invalid> {
+        let eight = self.eight(start);
+        let quote = quotes(eight);
+        if quote != 0 && self.clean {
+            // What is above the quote is cut off, and the length put in its place.
+            let length = quote.trailing_zeros() as usize / 8;
+            let below = (quote & quote.wrapping_neg()) >> 7;
+            let print = eight & (below - 1) | (length as u64) << 56;
+            let end = start + length;
+            return Ok((Name { range: start..end, escaped: false, print }, end + 1));
         }
+        let (escaped, end) = self.string(start)?;
+        let range = start..end - 1;
+        let print = fingerprint(self.text.get(range.clone()).unwrap_or_default());
+        Ok((Name { range, escaped, print }, end))
     }
 
     /// Why something else was expected here.
@@ -95,13 +111,13 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// Reads the rest of an object, after its brace. `member` is given where the name stands, whether it has escapes, and
-    /// where the value starts; it returns where the value ends.
+    /// Reads the rest of an object, after its brace. `member` is given the name and where the value starts; it returns
+    /// where the value ends.
     #[inline(always)]
     pub(super) fn members(
         self,
         at: usize,
-        mut member: impl FnMut(Range<usize>, bool, usize) -> Result<usize, Invalid>,
+        mut member: impl FnMut(Name, usize) -> Result<usize, Invalid>,
     ) -> Result<usize, Invalid> {
         let mut at = self.blank(at);
         if self.byte(at) == b'}' {
@@ -109,9 +125,9 @@ impl<'t> Json<'t> {
         }
         loop {
             let start = self.expect(b'"', at)?;
-            let (escaped, end) = self.string(start)?;
+            let (name, end) = self.name(start)?;
             let colon = self.expect(b':', self.blank(end))?;
-            let end = member(start..end - 1, escaped, self.blank(colon))?;
+            let end = member(name, self.blank(colon))?;
             let (more, next) = self.more(b'}', end)?;
             if !more {
                 return Ok(next);
@@ -140,8 +156,7 @@ impl<'t> Json<'t> {
             [b'-' | b'0'..=b'9', ..] => self.number(at).map(|end| (Kind::Number, end)),
             [b'{' | b'[', ..] if depth == MAX_DEPTH => Err("the JSON nests too deeply"),
             [b'{', ..] => {
-                let member =
-                    |_, _, at| self.value(at, depth + 1).map(|(_, end)| end);
+                let member = |_, at| self.value(at, depth + 1).map(|(_, end)| end);
                 self.members(at + 1, member).map(|end| (Kind::Object, end))
             }
             [b'[', ..] => self.array(at + 1, depth + 1).map(|end| (Kind::Array, end)),
@@ -171,6 +186,9 @@ impl<'t> Json<'t> {
     #[inline(always)]
     fn natural(self, at: usize) -> Option<(u64, usize)> {
         let (mut end, mut number) = (at, 0_u64);
+        if let Some(eight) = eight_digits(self.eight(at)) {
+            (end, number) = (at + 8, eight);
+        }
         while let digit @ b'0'..=b'9' = self.byte(end) {
             number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             end += 1;
@@ -264,6 +282,18 @@ impl<'t> Json<'t> {
             .ok_or(SYNTAX)?;
         Ok((unit, at + 4))
     }
+}
+
+/// The number that eight digits are, the first one lowest: neighbours become numbers of two, four and eight digits.
+#[inline(always)]
+pub(super) fn eight_digits(eight: u64) -> Option<u64> {
+    let digits = eight ^ ONES * b'0' as u64;
+    if (digits | digits.wrapping_add(ONES * 6)) & ONES * 0xF0 != 0 {
+        return None;
+    }
+    let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);

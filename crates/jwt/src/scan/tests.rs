@@ -137,12 +137,20 @@ proptest! {
 
     #[test]
     fn a_fingerprint_is_exact_for_short_names(a in "[a-e]{0,9}", b in "[a-e]{0,9}", after in ".{0,9}") {
-        let (print, text) = (fingerprint(a.as_bytes()), format!("{a}{after}"));
-        prop_assert_eq!(print, Json::new(&text).fingerprint(&(0..a.len())));
+        let (print, text) = (fingerprint(a.as_bytes()), format!("{a}\"{after}"));
+        let (name, end) = Json::new(&text).name(0).unwrap();
+        prop_assert_eq!((name.print, name.range, end), (print, 0..a.len(), a.len() + 1));
         prop_assert_eq!(print >> 63 == 1, a.len() >= 8);
         if a.len() < 8 {
             prop_assert_eq!(print == fingerprint(b.as_bytes()), a == b);
         }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once(number in 0_u64..100_000_000, bytes in "[-0-9.e/:]{8}") {
+        let read = |text: &str| grammar::eight_digits(u64::from_le_bytes(text.as_bytes().try_into().unwrap()));
+        prop_assert_eq!(read(&format!("{number:08}")), Some(number));
+        prop_assert_eq!(read(&bytes), bytes.bytes().all(|byte| byte.is_ascii_digit()).then(|| bytes.parse().unwrap()));
     }
 
     #[test]
