@@ -175,28 +175,28 @@ impl<T: Serialize> Claims<T> {
     fn write_members(&self, out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut object = Object::new(out);
         if let Some(issuer) = &self.issuer {
-            object.string(",\"iss\":", issuer);
+            object.string(b",\"iss\":", issuer);
         }
         if let Some(subject) = &self.subject {
-            object.string(",\"sub\":", subject);
+            object.string(b",\"sub\":", subject);
         }
         self.custom.serialize(Merge(&mut object))?;
         if self.issued_at_set || !object.has_issued_at {
-            object.integer(",\"iat\":", self.issued_at.seconds())?;
+            object.integer(b",\"iat\":", self.issued_at.seconds())?;
         }
         if let Some(expires_at) = self.expiry().map_err(Failure)? {
-            object.integer(",\"exp\":", expires_at.seconds())?;
+            object.integer(b",\"exp\":", expires_at.seconds())?;
         }
         if let Some(not_before) = self.not_before {
-            object.integer(",\"nbf\":", not_before.seconds())?;
+            object.integer(b",\"nbf\":", not_before.seconds())?;
         }
         if let Some(id) = &self.id {
-            object.string(",\"jti\":", id);
+            object.string(b",\"jti\":", id);
         }
         match self.audience.as_slice() {
             [] => {}
-            [one] => object.string(",\"aud\":", one),
-            several => object.strings(",\"aud\":", several),
+            [one] => object.string(b",\"aud\":", one),
+            several => object.strings(b",\"aud\":", several),
         }
         Ok(object.end())
     }

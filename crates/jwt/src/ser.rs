@@ -51,7 +51,7 @@ const REGISTERED: [u64; FEW_NAMES] = {
     prints
 };
 
-/// An object being written, member by member.
+/// An object being written, member by member, each with a comma before it; that of the first becomes the brace.
 pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
     start: usize,
@@ -65,23 +65,14 @@ pub(crate) struct Object<'o> {
 
 impl<'o> Object<'o> {
     pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
-        let start = out.len();
         Self {
+            start: out.len(),
             out,
-            start,
             prints: REGISTERED,
             count: Registered::NAMES.len(),
             doubtful: false,
             has_issued_at: false,
         }
-    }
-
-    /// Writes the start of a member, `,"name":`, without the comma if it is the first.
-    #[inline]
-    fn start(&mut self, text: &str) {
-        let first = self.out.len() == self.start;
-        self.out.extend_from_slice(text.get(usize::from(first)..).unwrap_or_default().as_bytes());
     }
 
     /// Writes the name of a custom member; its value must follow.
@@ -96,27 +87,27 @@ impl<'o> Object<'o> {
             *free = print;
         }
         self.count += 1;
-        if self.out.len() > self.start {
-            self.out.push(b',');
-        }
+        self.out.push(b',');
         write_string(name, self.out);
         self.out.push(b':');
         self.out
     }
 
     /// Writes a registered claim, given `,"name":`.
-    pub(crate) fn string(&mut self, start: &str, value: &str) {
-        self.start(start);
+    #[inline]
+    pub(crate) fn string(&mut self, start: &[u8; 7], value: &str) {
+        self.out.extend_from_slice(start);
         write_string(value, self.out);
     }
 
-    pub(crate) fn integer(&mut self, start: &str, value: i64) -> Result<(), Failure> {
-        self.start(start);
+    #[inline]
+    pub(crate) fn integer(&mut self, start: &[u8; 7], value: i64) -> Result<(), Failure> {
+        self.out.extend_from_slice(start);
         write_plain(&value, self.out)
     }
 
-    pub(crate) fn strings(&mut self, start: &str, values: &[String]) {
-        self.start(start);
+    pub(crate) fn strings(&mut self, start: &[u8; 7], values: &[String]) {
+        self.out.extend_from_slice(start);
         for (before, value) in std::iter::once(b'[').chain(std::iter::repeat(b',')).zip(values) {
             self.out.push(before);
             write_string(value, self.out);
@@ -126,6 +117,10 @@ impl<'o> Object<'o> {
 
     /// Ends the object; answers whether its text must be read again.
     pub(crate) fn end(self) -> bool {
+        match self.out.get_mut(self.start) {
+            Some(comma) => *comma = b'{',
+            None => self.out.push(b'{'),
+        }
         self.out.push(b'}');
         self.doubtful
     }
