@@ -312,7 +312,8 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(T, Registered), Error> {
         scan::object(payload, members).map_err(Error::TokenMalformed)?;
-        let registered = Registered::read(payload, members)?;
+        let mut registered = Registered::default();
+        registered.fill(payload, members)?;
         self.check_times(&registered, now)?;
         if !self.issuers.is_empty() {
             let issuer = registered.issuer.as_ref().map(|issuer| issuer.get(payload));
