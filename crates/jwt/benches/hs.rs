@@ -76,7 +76,9 @@ fn table(rows: &[Row<'_>]) {
         let (aws_lc, rust_crypto) = (peer("aws_lc_rs"), peer("rust_crypto"));
         let (ns, raw) = (median(own.iter().copied()), ratio(own, times(RAW)));
         let (quiet, quiet_raw) = (fastest(own), fastest(own) / fastest(times(RAW)));
-        println!("| {name} | {ns:.0} | {raw:.2} | {quiet:.0}, {quiet_raw:.2} | {aws_lc} | {rust_crypto} |");
+        println!(
+            "| {name} | {ns:.0} | {raw:.2} | {quiet:.0}, {quiet_raw:.2} | {aws_lc} | {rust_crypto} |"
+        );
     }
 }
 

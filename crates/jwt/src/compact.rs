@@ -26,10 +26,13 @@ impl<'t> Compact<'t> {
     #[inline]
     pub(crate) fn cut(token: &'t str, header: &'t str, signature: usize) -> Option<Self> {
         let rest = token.strip_prefix(header)?;
-        let (payload, signature) = match rest.split_at_checked(rest.len().wrapping_sub(signature + 1)) {
-            Some((payload, signature)) if signature.starts_with('.') => (payload, signature.get(1..)?),
-            _ => rest.rsplit_once('.')?,
-        };
+        let (payload, signature) =
+            match rest.split_at_checked(rest.len().wrapping_sub(signature + 1)) {
+                Some((payload, signature)) if signature.starts_with('.') => {
+                    (payload, signature.get(1..)?)
+                }
+                _ => rest.rsplit_once('.')?,
+            };
         let signed = token.get(..header.len() + payload.len())?;
         Some(Self { header: header.strip_suffix('.')?, payload, signature, signed })
     }
@@ -62,7 +65,11 @@ impl<'t> Compact<'t> {
 
 /// Refuses a token that is too long, whatever it says.
 pub(crate) fn check_len(token: &str) -> Result<(), Error> {
-    if token.len() > MAX_TOKEN_LEN { Err(Error::TokenMalformed("longer than 8192 bytes")) } else { Ok(()) }
+    if token.len() > MAX_TOKEN_LEN {
+        Err(Error::TokenMalformed("longer than 8192 bytes"))
+    } else {
+        Ok(())
+    }
 }
 
 const PARTS: Error = Error::TokenMalformed("not three parts");

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::HashSet, ops::Range};
 
 mod grammar;
 
+pub(crate) use grammar::all;
 use grammar::{Json, Name};
 
 /// How deep arrays and objects may nest, the object itself included.

@@ -9,7 +9,7 @@ use serde::ser::{self, Serialize};
 use crate::{
     Error,
     registered::Registered,
-    scan::{self, MAX_DEPTH},
+    scan::{self, MAX_DEPTH, all},
 };
 
 /// Why serializing stopped.
@@ -162,7 +162,9 @@ fn needs_escape(text: &[u8]) -> bool {
     let whole = eights.iter().fold(0, |found, eight| found | marks(eight));
     let end = match text.last_chunk() {
         Some(last) => marks(last),
-        None => special(rest.iter().fold(u64::MAX >> 1, |eight, &byte| eight << 8 | u64::from(byte))),
+        None => {
+            special(rest.iter().fold(u64::MAX >> 1, |eight, &byte| eight << 8 | u64::from(byte)))
+        }
     };
     whole | end != 0
 }
@@ -170,11 +172,10 @@ fn needs_escape(text: &[u8]) -> bool {
 /// Marks those of eight bytes that are a quote, a backslash or a control character, perhaps others too if there is one.
 #[inline]
 const fn special(eight: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
     // With this bit changed the quote stands next to the control characters: both are below 0x21.
-    let low = (eight ^ ONES * 2).wrapping_sub(ONES * 0x21);
-    let backslash = (eight ^ ONES * b'\\' as u64).wrapping_sub(ONES);
-    (low | backslash) & !eight & ONES << 7
+    let low = (eight ^ all(2)).wrapping_sub(all(0x21));
+    let backslash = (eight ^ all(b'\\')).wrapping_sub(all(1));
+    (low | backslash) & !eight & all(0x80)
 }
 
 /// Writes a scalar as `serde_json` does.

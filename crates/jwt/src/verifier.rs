@@ -101,10 +101,15 @@ impl Verifier {
         let single = inner.keys.len() == 1;
         // A key without a kid among several has none, because a token without a kid is then refused.
         let keys = inner.keys.iter().enumerate();
-        let own = keys.filter(|(_, key)| single || key.kid().is_some()).map(|(position, key)| OwnHeader {
-            text: compact::header_text(key.algorithm_name(), key.kid(), typ) + ".",
-            key: position,
-            signature: key.algorithm().min_secret_len().map_or(0, |bytes| (bytes * 4).div_ceil(3)),
+        let own = keys.filter(|(_, key)| single || key.kid().is_some()).map(|(position, key)| {
+            OwnHeader {
+                text: compact::header_text(key.algorithm_name(), key.kid(), typ) + ".",
+                key: position,
+                signature: key
+                    .algorithm()
+                    .min_secret_len()
+                    .map_or(0, |bytes| (bytes * 4).div_ceil(3)),
+            }
         });
         inner.headers = own.collect();
         self

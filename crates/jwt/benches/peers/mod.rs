@@ -45,7 +45,11 @@ impl Peers {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
         };
-        Self { jsonwebtoken: JsonWebToken::new(claims), simple: Simple::new(), compact: Compact::new() }
+        Self {
+            jsonwebtoken: JsonWebToken::new(claims),
+            simple: Simple::new(),
+            compact: Compact::new(),
+        }
     }
 }
 
@@ -63,12 +67,14 @@ static AWS_LC: AtomicBool = AtomicBool::new(true);
 static EITHER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| {
         let aws_lc = AWS_LC.load(Relaxed);
-        let backend = if aws_lc { &aws_lc::DEFAULT_PROVIDER } else { &rust_crypto::DEFAULT_PROVIDER };
+        let backend =
+            if aws_lc { &aws_lc::DEFAULT_PROVIDER } else { &rust_crypto::DEFAULT_PROVIDER };
         (backend.signer_factory)(algorithm, key)
     },
     verifier_factory: |algorithm, key| {
         let aws_lc = AWS_LC.load(Relaxed);
-        let backend = if aws_lc { &aws_lc::DEFAULT_PROVIDER } else { &rust_crypto::DEFAULT_PROVIDER };
+        let backend =
+            if aws_lc { &aws_lc::DEFAULT_PROVIDER } else { &rust_crypto::DEFAULT_PROVIDER };
         (backend.verifier_factory)(algorithm, key)
     },
     key_utils: KeyUtils::new_unimplemented(),

@@ -284,11 +284,17 @@ impl<'t> Json<'t> {
     }
 }
 
+/// Eight times the same byte.
+#[inline(always)]
+pub(crate) const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
 /// The number that eight digits are, the first one lowest: neighbours become numbers of two, four and eight digits.
 #[inline(always)]
 pub(super) fn eight_digits(eight: u64) -> Option<u64> {
-    let digits = eight ^ ONES * b'0' as u64;
-    if (digits | digits.wrapping_add(ONES * 6)) & ONES * 0xF0 != 0 {
+    let digits = eight ^ all(b'0');
+    if (digits | digits.wrapping_add(all(6))) & all(0xF0) != 0 {
         return None;
     }
     let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
@@ -296,22 +302,20 @@ pub(super) fn eight_digits(eight: u64) -> Option<u64> {
     Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-
 /// Marks the lowest of eight bytes that is a quote; higher marks may be wrong.
 #[inline(always)]
 pub(super) const fn quotes(eight: u64) -> u64 {
-    let zero = eight ^ ONES * b'"' as u64;
-    zero.wrapping_sub(ONES) & !zero & ONES << 7
+    let zero = eight ^ all(b'"');
+    zero.wrapping_sub(all(1)) & !zero & all(0x80)
 }
 
 /// Whether there is neither a control character nor a backslash.
-fn is_clean(text: &[u8]) -> bool {
+pub(super) fn is_clean(text: &[u8]) -> bool {
     let marks = |eight: &[u8; 8]| {
         let eight = u64::from_le_bytes(*eight);
-        let low = eight.wrapping_sub(ONES * 0x20);
-        let backslash = (eight ^ ONES * b'\\' as u64).wrapping_sub(ONES);
-        (low | backslash) & !eight & ONES << 7
+        let low = eight.wrapping_sub(all(0x20));
+        let backslash = (eight ^ all(b'\\')).wrapping_sub(all(1));
+        (low | backslash) & !eight & all(0x80)
     };
     let (eights, rest) = text.as_chunks();
     let odd = eights.iter().fold(0, |odd, eight| odd | marks(eight));

@@ -147,6 +147,14 @@ proptest! {
     }
 
     #[test]
+    fn a_text_is_clean_without_backslash_and_control_character(text in "[ -~é]{0,40}", damage in "[\\\\\\x00-\\x1f]?", at in any::<prop::sample::Index>()) {
+        let at = text.char_indices().map(|(at, _)| at).nth(at.index(41)).unwrap_or(text.len());
+        let damaged = format!("{}{damage}{}", &text[..at], &text[at..]);
+        let expected = !damaged.bytes().any(|byte| byte < 0x20 || byte == b'\\');
+        prop_assert_eq!(grammar::is_clean(damaged.as_bytes()), expected);
+    }
+
+    #[test]
     fn eight_digits_are_read_at_once(number in 0_u64..100_000_000, bytes in "[-0-9.e/:]{8}") {
         let read = |text: &str| grammar::eight_digits(u64::from_le_bytes(text.as_bytes().try_into().unwrap()));
         prop_assert_eq!(read(&format!("{number:08}")), Some(number));
