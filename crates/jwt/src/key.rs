@@ -17,6 +17,8 @@ use crate::{
 
 /// What the kid of a key with a shared secret is derived from, besides the secret.
 const KID_LABEL: &[u8] = b"countersign kid v1";
+/// Room for the payload and the token of most claims: one allocation for both.
+const USUAL_ROOM: usize = 768;
 /// How many base64url characters a derived kid has.
 const KID_LEN: usize = 12;
 
@@ -202,7 +204,7 @@ impl SigningKey {
     /// [`Error::ClaimsNotObject`], [`Error::ClaimsUnwritable`], [`Error::TokenTooLong`]. [`Error::SigningFailed`] is for a
     /// key pair whose crypto library runs out of memory.
     pub fn sign<T: Serialize>(&self, claims: &Claims<T>) -> Result<String, Error> {
-        let mut token = String::with_capacity(512);
+        let mut token = String::new();
         self.sign_into(claims, &mut token)?;
         Ok(token)
     }
@@ -221,6 +223,7 @@ impl SigningKey {
     ) -> Result<(), Error> {
         let mut bytes = std::mem::take(token).into_bytes();
         bytes.clear();
+        bytes.reserve(USUAL_ROOM);
         let signed = self.sign_bytes(claims, &mut bytes);
         if signed.is_err() {
             bytes.clear();
