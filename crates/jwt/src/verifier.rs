@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    Buffer, Clock, Error, Jwks, SystemClock, Timestamp, Verified,
+    Buffer, Clock, Error, Jwks, SystemClock, Timestamp, Verified, VerifyingKey,
     compact::{self, Compact, Header},
     crypto::MAX_SIGNATURE_LEN,
     de,
