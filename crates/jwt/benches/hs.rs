@@ -1,7 +1,7 @@
 //! HS256 beside the raw HMAC of the same bytes and beside other libraries.
 //!
 //! All routines take turns in each round, and the table has the median of the rounds' ratios, so that it holds on a
-//! machine that drifts. At the end the same verifier works in one thread and in two.
+//! machine that drifts; criterion reports each by itself before that. At the end the same verifier works in one thread and in two.
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use criterion::Criterion;
 use peers::{PEERS, Peers};
 use work::{OWN, RAW, Work};
 
@@ -129,6 +130,15 @@ fn main() {
         (name, Box::new(move || routine(peers, black_box(token))) as Box<dyn FnMut()>, Vec::new())
     });
     let mut rows: Vec<Row<'_>> = own.into_iter().chain(others).collect();
+    // Criterion keeps each routine's history and says what changed since the last run.
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    for (name, routine, _) in &mut rows {
+        criterion.bench_function(name, |bencher| bencher.iter(&mut *routine));
+    }
+    criterion.final_summary();
     // `cargo test --benches` only wants to see that it runs.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     measure(&mut rows, rounds);
