@@ -134,7 +134,7 @@ async fn an_expired_token_is_refused() {
         Server::dev(folder.path(), &["--tokens-access-lifetime", "1s", "--tokens-leeway", "0s"]);
     server.register("a@example.com").await;
     let token = server.login("a@example.com", PASSWORD).await;
-    assert_eq!(server.get("/posts", &token).await.status, StatusCode::OK);
+    // That it is good until then is shown on a clock that stands still, in auth's tests.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     refused(&server.get("/posts", &token).await, "token_expired");
 }
