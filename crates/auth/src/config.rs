@@ -4,7 +4,13 @@
 //! same struct from a file, the environment and flags; the doc comments below are the text of the
 //! commented example file.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use confique::{Config as _, Layer as _};
 use ipnet::IpNet;
@@ -340,15 +346,19 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// Says whether a host name stands for this machine: `localhost` and names below it (RFC 6761 §6.3), or
-/// a loopback address.
+/// Says whether a host, as it stands in a URL, can only mean this machine: `localhost`, a name under it
+/// (RFC 6761 §6.3), or a loopback address, IPv6 in brackets.
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.strip_suffix(']').is_some_and(|address| {
+            address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+        });
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    name == "localhost"
+        || name.strip_suffix(".localhost").is_some_and(|label| !label.is_empty())
+        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Config {

@@ -3,7 +3,7 @@ use std::{fmt, path::Path};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, secret::unhex};
 
 const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = aws_lc_rs::aead::NONCE_LEN;
@@ -20,7 +20,7 @@ impl MasterKey {
         let text = Zeroizing::new(std::fs::read(path).map_err(|error| refuse(&error.to_string()))?);
         let key = match text.len() {
             KEY_LEN => text,
-            _ => hex_key(text.trim_ascii()).ok_or_else(|| {
+            _ => unhex(text.trim_ascii()).filter(|key| key.len() == KEY_LEN).ok_or_else(|| {
                 refuse("it must hold 32 random bytes, as they are or as 64 hex digits")
             })?,
         };
@@ -52,21 +52,6 @@ impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(…)")
     }
-}
-
-fn hex_key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if text.len() != 2 * KEY_LEN {
-        return None;
-    }
-    let digit =
-        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.chunks_exact(2)
-        .map(|pair| match pair {
-            [high, low] => Some(digit(high)? << 4 | digit(low)?),
-            _ => None,
-        })
-        .collect::<Option<Vec<u8>>>()
-        .map(Zeroizing::new)
 }
 
 #[cfg(test)]

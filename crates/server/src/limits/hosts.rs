@@ -1,7 +1,8 @@
 //! The host that a request names: syntax, agreement, and who may be named.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
+use auth::config::is_loopback_host;
 use axum::http::{HeaderMap, Uri, Version, header};
 
 /// A host and port as a client wrote them in `Host` or in the request's target.
@@ -80,15 +81,7 @@ impl<'a> Host<'a> {
     /// Whether only this machine can be meant: `localhost`, a name under it (RFC 6761 §6.3), or a
     /// loopback address.
     pub(super) fn is_loopback(self) -> bool {
-        if let Some(rest) = self.name.strip_prefix('[') {
-            return rest.strip_suffix(']').is_some_and(|address| {
-                address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
-            });
-        }
-        let name = self.name.strip_suffix('.').unwrap_or(self.name).to_ascii_lowercase();
-        name == "localhost"
-            || name.strip_suffix(".localhost").is_some_and(|label| !label.is_empty())
-            || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        is_loopback_host(self.name)
     }
 }
 
