@@ -49,6 +49,29 @@ pub fn decode_unverified<T: DeserializeOwned>(token: &str) -> Result<Unverified<
     Ok(Unverified { alg, kid, typ, claims: de::from_members(payload, &members)? })
 }
 
+/// Verifies the signature alone and returns the payload, which need not be claims (RFC 7515).
+///
+/// For a signed text that is no JWT. Issuer, audience and expiry are not looked at, nor whether the payload is JSON: whoever
+/// takes claims from it accepts a token for ever, and from all that the key signs for.
+///
+/// ```
+/// use countersign_jwt::{Algorithm, Claims, SigningKey, Timestamp, Verifier, dangerous};
+/// use std::time::Duration;
+///
+/// let key = SigningKey::generate(Algorithm::Hs256)?;
+/// let verifier = Verifier::new(key.verifying_key());
+/// let token = key.sign(&Claims::at((), Timestamp::new(0)).expires_in(Duration::from_secs(60)))?; // long expired
+/// assert!(verifier.verify::<()>(&token).is_err());
+/// assert_eq!(dangerous::verify_payload(&verifier, &token)?, br#"{"iat":0,"exp":60}"#);
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
+///
+/// # Errors
+/// Those refusals of [`Verifier::verify`] that come before the claims: form, algorithm, key, header, signature.
+pub fn verify_payload(verifier: &Verifier, token: &str) -> Result<Vec<u8>, Error> {
+    verifier.payload(token)
+}
+
 /// Makes a key from a secret of any length, also one known from a tutorial.
 ///
 /// A short secret is found by trying, offline, from a single token. For the samples of tutorials only.

@@ -236,6 +236,14 @@ impl Verifier {
             self.inner.read(text.get(..end - kid).unwrap_or_default(), &mut buffer.members, now)?;
         Ok(Verified { claims, registered, kid, text })
     }
+
+    /// Checks all but the claims, and returns the payload.
+    pub(crate) fn payload(&self, token: &str) -> Result<Vec<u8>, Error> {
+        let mut buffer = Buffer::new();
+        let (kid, end) = self.inner.open(token, &mut buffer)?;
+        buffer.bytes.truncate(end - kid);
+        Ok(buffer.bytes)
+    }
 }
 
 const NOT_UTF8: Error = Error::TokenMalformed("the payload is not UTF-8");
