@@ -10,22 +10,30 @@ use crate::{
     Clock, Error, Ids,
     config::{Config, PublicUrl},
     http,
-    keys::KeyRing,
+    keys::{KeyRing, MasterKey, ServerSecret},
     passwords::Hasher,
+    revocation::{Feed, Revocations},
     sessions::{Sessions, http::SessionCookies},
     storage::{Db, DbOptions, Migration, Migrations, StorageError},
-    tokens::http::AccessTokens,
+    tokens::{CustomClaims, RefreshTokens, http::AccessTokens},
     users::{User, UserId},
 };
 
 /// The tables of all slices, on both engines.
 const MIGRATIONS: Migrations = Migrations {
     table: "countersign_migrations",
-    steps: &[Migration {
-        name: "V1__accounts",
-        sqlite: include_str!("../migrations/sqlite/V1__accounts.sql"),
-        postgres: include_str!("../migrations/postgres/V1__accounts.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "V1__accounts",
+            sqlite: include_str!("../migrations/sqlite/V1__accounts.sql"),
+            postgres: include_str!("../migrations/postgres/V1__accounts.sql"),
+        },
+        Migration {
+            name: "V2__logins",
+            sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
+            postgres: include_str!("../migrations/postgres/V2__logins.sql"),
+        },
+    ],
 };
 
 /// Users, passwords, sessions, tokens and keys of one installation; cheap to clone and to share.
@@ -44,7 +52,13 @@ struct Inner {
     hasher: Hasher,
     keys: KeyRing,
     sessions: Arc<Sessions>,
+    refresh_tokens: RefreshTokens,
+    custom_claims: CustomClaims,
+    revocations: Arc<Revocations>,
+    /// Reads revocations for as long as this installation is held.
+    _feed: Feed,
     guard: Guard,
+    logout: Guard,
 }
 
 /// Settings and parts from which an [`Auth`] is made.
@@ -53,6 +67,7 @@ pub struct AuthBuilder {
     config: Config,
     db: Option<Db>,
     clock: Clock,
+    claims: CustomClaims,
 }
 
 impl AuthBuilder {
@@ -70,13 +85,39 @@ impl AuthBuilder {
         self
     }
 
+    /// Gives users claims of the application's own: members of their access tokens, and
+    /// [`Principal::claim`](guard::Principal::claim) by token and by cookie alike.
+    ///
+    /// Keep them few and free of secrets: whoever holds a token reads them, and it travels with every request. They
+    /// are as old as the token. The claims that every token has are not replaced.
+    ///
+    /// ```
+    /// # extern crate countersign_auth as auth;
+    /// use auth::{Auth, Config};
+    /// use serde_json::json;
+    ///
+    /// let builder = Auth::builder(Config::default()).claims(|user| {
+    ///     let domain = user.email.as_str().rsplit_once('@').map(|(_, domain)| domain);
+    ///     [("tenant".to_owned(), json!(domain))].into_iter().collect()
+    /// });
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn claims(
+        mut self,
+        claims: impl Fn(&User) -> serde_json::Map<String, serde_json::Value> + Send + Sync + 'static,
+    ) -> Self {
+        self.claims = CustomClaims::new(claims);
+        self
+    }
+
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
     /// hashing threads.
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock } = self;
+        let Self { config, db, clock, claims } = self;
         config.check().map_err(Error::Configuration)?;
         let public_url = public_url(&config)?;
         let db = match db {
@@ -84,25 +125,41 @@ impl AuthBuilder {
             None => open_database(&config).await?,
         };
         db.migrate(MIGRATIONS).await?;
-        let keys = KeyRing::open(&config, &db, &clock).await?;
-        let tokens = &config.tokens;
-        let mut verifier = Verifier::new(keys.verifying().clone())
-            .issuer(&tokens.issuer)
-            .audience(&tokens.audience)
-            .leeway(tokens.leeway)
-            .clock(clock.clone());
-        // `JWT` is the type that may be left out; any other must be there.
-        if tokens.typ != "JWT" {
-            verifier = verifier.typ(&tokens.typ);
-        }
-        let sessions = Arc::new(Sessions::new(&config, &public_url, &db, &clock));
+        let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
+        let keys = KeyRing::open(&config, &db, &clock, master.as_ref()).await?;
+        let secret = ServerSecret::open(&db, master.as_ref()).await?;
+        let revocations = Arc::new(Revocations::default());
+        let feed = Feed::start(&db, &clock, &revocations).await?;
+
+        let access_tokens = AccessTokens {
+            verifier: verifier(&config, &keys, &clock),
+            revocations: Some(Arc::clone(&revocations)),
+            when_stale: config.revocation.when_stale,
+            has_custom: claims.are_given(),
+        };
+        let sessions =
+            Sessions::new(&config, &public_url, &db, &clock, &revocations, claims.clone());
+        let sessions = Arc::new(sessions);
+        let logout = Guard::new(AccessTokens { revocations: None, ..access_tokens.clone() });
         let guard = Guard::any(vec![
-            Box::new(AccessTokens::new(verifier)),
+            Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
-        let ids = Ids::new(clock.clone());
-        let hasher = Hasher::start()?;
-        Ok(Auth(Arc::new(Inner { config, db, clock, ids, hasher, keys, sessions, guard })))
+        Ok(Auth(Arc::new(Inner {
+            ids: Ids::new(clock.clone()),
+            hasher: Hasher::start()?,
+            refresh_tokens: RefreshTokens::new(&secret)?,
+            custom_claims: claims,
+            config,
+            db,
+            clock,
+            keys,
+            sessions,
+            revocations,
+            _feed: feed,
+            guard,
+            logout,
+        })))
     }
 }
 
@@ -110,7 +167,7 @@ impl Auth {
     /// Begins an installation with these settings.
     #[must_use]
     pub fn builder(config: Config) -> AuthBuilder {
-        AuthBuilder { config, db: None, clock: Clock::system() }
+        AuthBuilder { config, db: None, clock: Clock::system(), claims: CustomClaims::default() }
     }
 
     /// The routes of this installation, to be merged into or nested under an application's own.
@@ -172,12 +229,42 @@ impl Auth {
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
     }
+
+    pub(crate) fn refresh_tokens(&self) -> &RefreshTokens {
+        &self.0.refresh_tokens
+    }
+
+    /// The guard of a logout: it also accepts an access token whose session has ended already.
+    pub(crate) fn logout_guard(&self) -> &Guard {
+        &self.0.logout
+    }
+
+    pub(crate) fn custom_claims(&self) -> &CustomClaims {
+        &self.0.custom_claims
+    }
+
+    /// The logins that have ended and whose tokens could still be alive, as this instance knows them.
+    #[must_use]
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
 }
 
 impl FromRef<Auth> for Guard {
     fn from_ref(auth: &Auth) -> Self {
         auth.guard()
     }
+}
+
+fn verifier(config: &Config, keys: &KeyRing, clock: &Clock) -> Verifier {
+    let tokens = &config.tokens;
+    let verifier = Verifier::new(keys.verifying().clone())
+        .issuer(&tokens.issuer)
+        .audience(&tokens.audience)
+        .leeway(tokens.leeway)
+        .clock(clock.clone());
+    // `JWT` is the type that may be left out; any other must be there.
+    if tokens.typ == "JWT" { verifier } else { verifier.typ(&tokens.typ) }
 }
 
 async fn open_database(config: &Config) -> Result<Db, Error> {

@@ -41,6 +41,9 @@ pub struct Config {
     /// Access and refresh tokens.
     #[config(nested)]
     pub tokens: Tokens,
+    /// How the end of a login reaches every instance.
+    #[config(nested)]
+    pub revocation: Revocation,
     /// What signs the tokens.
     #[config(nested)]
     pub keys: Keys,
@@ -148,15 +151,28 @@ pub struct Tokens {
     /// How long an access token lives.
     #[config(default = "10m", deserialize_with = duration)]
     pub access_lifetime: Duration,
-    /// How long a refresh token lives without being used. No effect yet.
+    /// How long a refresh token lives without being used.
     #[config(default = "30d", deserialize_with = duration)]
     pub refresh_lifetime: Duration,
+    /// How long after its login a refresh token is good, however often it was used and replaced.
+    #[config(default = "90d", deserialize_with = duration)]
+    pub refresh_absolute: Duration,
     /// By how much the clocks of issuer and verifier may differ; at most one minute.
     #[config(default = "30s", deserialize_with = duration)]
     pub leeway: Duration,
     /// The header `typ` of access tokens: `JWT`, or `at+jwt` (RFC 9068).
     #[config(default = "JWT")]
     pub typ: String,
+}
+
+/// Section `revocation`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Revocation {
+    /// What an instance does that has not been able to read for two seconds which logins ended: `open` goes on
+    /// accepting tokens by their signature, `closed` answers 503 until it can.
+    #[config(default = "open")]
+    pub when_stale: WhenStale,
 }
 
 /// Section `keys`.
@@ -258,6 +274,16 @@ pub enum Store {
     Database,
     /// In this process: gone with it.
     Memory,
+}
+
+/// What an instance does that has lost the feed of revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenStale {
+    /// It goes on accepting tokens by their signature.
+    Open,
+    /// It answers 503 until it has caught up.
+    Closed,
 }
 
 /// How log lines are written.
@@ -374,6 +400,7 @@ impl Config {
         for (key, lifetime) in [
             ("tokens.access_lifetime", tokens.access_lifetime),
             ("tokens.refresh_lifetime", tokens.refresh_lifetime),
+            ("tokens.refresh_absolute", tokens.refresh_absolute),
             ("sessions.idle", self.sessions.idle),
             ("sessions.absolute", self.sessions.absolute),
         ] {

@@ -29,9 +29,12 @@ pub enum Error {
     /// A member of the body is missing, unknown, doubled or of the wrong kind.
     #[error("{0}")]
     BodyInvalid(String),
-    /// The OAuth 2 form asks for a grant other than `password`.
-    #[error("grant_type must be password")]
-    GrantUnsupported,
+    /// A parameter of the query is unknown or of the wrong type.
+    #[error("{0}")]
+    QueryInvalid(&'static str),
+    /// The OAuth 2 form asks for another grant than the route gives.
+    #[error("grant_type must be {0}")]
+    GrantUnsupported(&'static str),
     /// The address is no e-mail address.
     #[error("email: {0}")]
     EmailInvalid(&'static str),
@@ -56,11 +59,12 @@ pub enum Error {
     /// This kind of login is switched off by `auth.mode`.
     #[error("this kind of login is switched off")]
     ModeDisabled,
-    /// An access token cannot be revoked by itself.
-    #[error(
-        "an access token cannot be revoked before it expires; this logout ends sessions held by a cookie"
-    )]
-    RevocationUnavailable,
+    /// The refresh token is not one of this server, is used up, or its session is over.
+    #[error("the refresh token is not good, or no longer")]
+    InvalidGrant,
+    /// There is nothing of this id, or nothing that the caller may know of.
+    #[error("there is nothing of this id")]
+    NotFound,
     /// Too many passwords wait to be hashed.
     #[error("too many logins at the moment")]
     HashingBusy {

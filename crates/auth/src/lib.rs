@@ -38,6 +38,7 @@ mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
 pub mod passwords; // what a password must be, and whether one is right
+pub mod revocation; // logins that end before their tokens do
 pub mod roles; // what a caller may do, by name
 mod secret; // the only source of randomness
 pub mod sessions; // logins that the server remembers until logout
@@ -52,6 +53,6 @@ pub use self::{
     clock::Clock,
     config::Config,
     error::Error,
-    http::Json,
+    http::{Client, Json},
     secret::{Ids, OpaqueSecret, SecretHash},
 };

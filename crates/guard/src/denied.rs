@@ -102,6 +102,19 @@ impl Denied {
             .retry_after(retry_after)
     }
 
+    /// 503 `revocations_unavailable` with `Retry-After`: which logins have ended is not known just now.
+    #[must_use]
+    pub fn revocations_unavailable() -> Self {
+        let detail = "which logins have ended is not known at the moment";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "revocations_unavailable",
+            detail,
+            Challenge::None,
+        )
+        .retry_after(2)
+    }
+
     /// 503 `keys_unavailable` with `Retry-After`: the issuer's keys could not be had yet.
     #[cfg(feature = "remote")]
     pub(crate) fn keys_unavailable() -> Self {

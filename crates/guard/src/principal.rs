@@ -3,6 +3,7 @@ use axum::{
     http::request::Parts,
 };
 use jwt::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::{Denied, Guard};
 
@@ -18,6 +19,7 @@ pub struct Principal {
     session: Option<String>,
     proof: Proof,
     expires_at: Timestamp,
+    claims: Option<Map<String, Value>>,
 }
 
 /// How a [`Principal`] was proved.
@@ -43,6 +45,7 @@ impl Principal {
             session: None,
             proof,
             expires_at,
+            claims: None,
         }
     }
 
@@ -64,6 +67,13 @@ impl Principal {
     #[must_use]
     pub fn with_session(mut self, session: Option<String>) -> Self {
         self.session = session;
+        self
+    }
+
+    /// Adds the claims that an application gives its users beside those that every principal has.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Option<Map<String, Value>>) -> Self {
+        self.claims = claims;
         self
     }
 
@@ -89,6 +99,12 @@ impl Principal {
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
+    }
+
+    /// A claim of the application's own, by its name; the same by token and by cookie.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.as_ref()?.get(name)
     }
 
     /// How the caller proved who they are.

@@ -1,6 +1,7 @@
 //! What the slices' routes share: reading bodies, writing problems, cookies, the cross-site rule.
 
 mod body;
+mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 mod problem;
@@ -12,9 +13,9 @@ use axum::{
     response::Response,
 };
 
-pub use self::body::Json;
+pub use self::{body::Json, client::Client};
 pub(crate) use self::{body::JsonOrForm, problem::OAuthError};
-use crate::{Auth, keys, passwords, sessions, users};
+use crate::{Auth, keys, passwords, sessions, tokens, users};
 
 /// The routes of all slices, for an application or the server to mount.
 pub(crate) fn router(auth: Auth) -> Router {
@@ -22,6 +23,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(users::http::routes())
         .merge(passwords::http::routes())
         .merge(sessions::http::routes())
+        .merge(tokens::http::routes())
         .merge(keys::http::routes())
         .layer(middleware::map_response(no_store))
         .method_not_allowed_fallback(problem::method_not_allowed)

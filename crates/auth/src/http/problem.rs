@@ -20,7 +20,8 @@ impl Error {
             }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "body_invalid"),
-            Self::GrantUnsupported => (StatusCode::BAD_REQUEST, "grant_unsupported"),
+            Self::QueryInvalid(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
+            Self::GrantUnsupported(_) => (StatusCode::BAD_REQUEST, "grant_unsupported"),
             Self::EmailInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "email_invalid"),
             Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
             Self::NameInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "name_invalid"),
@@ -29,7 +30,8 @@ impl Error {
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration_closed"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid_credentials"),
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
-            Self::RevocationUnavailable => (StatusCode::BAD_REQUEST, "revocation_unavailable"),
+            Self::InvalidGrant => (StatusCode::UNAUTHORIZED, "invalid_grant"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::HashingBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hashing_busy"),
             Self::StorageUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Denied(denied) => (denied.status(), denied.code()),
@@ -90,8 +92,8 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.0.respond(|error, problem| {
             let code = match error {
-                Error::InvalidCredentials => "invalid_grant",
-                Error::GrantUnsupported => "unsupported_grant_type",
+                Error::InvalidCredentials | Error::InvalidGrant => "invalid_grant",
+                Error::GrantUnsupported(_) => "unsupported_grant_type",
                 _ if problem.status().is_server_error() => "temporarily_unavailable",
                 _ => "invalid_request",
             };

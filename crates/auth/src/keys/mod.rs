@@ -1,5 +1,6 @@
 //! Keys: what signs the tokens, where it lies, and what verifies them.
 
+mod derived;
 pub(crate) mod http;
 mod seal;
 mod storage;
@@ -10,8 +11,8 @@ use std::path::Path;
 use jwt::{Algorithm, Jwks, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use self::seal::MasterKey;
 pub use self::strength::weakness;
+pub(crate) use self::{derived::ServerSecret, seal::MasterKey};
 use crate::{Clock, Error, config::Config, storage::Db};
 
 /// The key that signs, and all that verify.
@@ -38,12 +39,16 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting or file is wrong; storage errors.
-    pub(crate) async fn open(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        config: &Config,
+        db: &Db,
+        clock: &Clock,
+        master: Option<&MasterKey>,
+    ) -> Result<Self, Error> {
         let typ = &config.tokens.typ;
         let mut keys = files(config)?;
         if keys.first().map(SigningKey::algorithm) != Some(config.tokens.algorithm) {
-            let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
-            let mut stored = stored(config.tokens.algorithm, db, clock, master.as_ref()).await?;
+            let mut stored = stored(config.tokens.algorithm, db, clock, master).await?;
             stored.append(&mut keys);
             keys = stored;
         }

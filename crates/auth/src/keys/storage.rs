@@ -1,7 +1,7 @@
 use jwt::Timestamp;
 use zeroize::Zeroizing;
 
-use super::StoredKey;
+use super::{StoredKey, derived::StoredSecret};
 use crate::{
     Error,
     storage::{Db, Row, StorageError},
@@ -57,6 +57,31 @@ pub(crate) async fn key_reseal(db: &Db, key: StoredKey) -> Result<(), Error> {
     db.execute(
         "UPDATE keys SET material = $2, sealed = $3 WHERE kid = $1",
         [key.kid.as_str().into(), key.material.as_slice().into(), key.sealed.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The server's secret: the one that is there, else `fresh`, which every instance then finds.
+pub(crate) async fn server_secret_open(
+    db: &Db,
+    fresh: StoredSecret,
+) -> Result<StoredSecret, Error> {
+    db.execute(
+        "INSERT INTO server_secret (id, material, sealed) VALUES (1, $1, $2) ON CONFLICT (id) DO NOTHING",
+        [fresh.material.as_slice().into(), fresh.sealed.into()],
+    )
+    .await?;
+    let row = db.optional("SELECT material, sealed FROM server_secret WHERE id = 1", []).await?;
+    let row = row.ok_or_else(|| Error::internal("the server secret has gone"))?;
+    Ok(StoredSecret { material: Zeroizing::new(row.get("material")?), sealed: row.get("sealed")? })
+}
+
+/// Puts the sealed form of the server's secret in the place of its plain one.
+pub(crate) async fn server_secret_reseal(db: &Db, secret: StoredSecret) -> Result<(), Error> {
+    db.execute(
+        "UPDATE server_secret SET material = $1, sealed = $2 WHERE id = 1",
+        [secret.material.as_slice().into(), secret.sealed.into()],
     )
     .await?;
     Ok(())

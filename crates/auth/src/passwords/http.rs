@@ -5,14 +5,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Login;
 use crate::{
     Auth, Error,
-    http::{JsonOrForm, OAuthError},
-    tokens::AccessToken,
+    http::{Client, JsonOrForm, OAuthError},
+    tokens::http::TokenAnswer,
     users::{User, http::Account},
 };
 
@@ -28,25 +28,22 @@ struct Credentials {
     password: Zeroizing<String>,
 }
 
-#[derive(Serialize)]
-struct Tokens {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: u64,
-}
-
-async fn login(State(auth): State<Auth>, request: Request) -> Result<JsonBody<Tokens>, OAuthError> {
+async fn login(
+    State(auth): State<Auth>,
+    client: Client,
+    request: Request,
+) -> Result<JsonBody<TokenAnswer>, OAuthError> {
     if !auth.config().auth.mode.offers_tokens() {
         return Err(Error::ModeDisabled.into());
     }
     let user = authenticate(&auth, request).await?;
-    let AccessToken { token, expires_in } = auth.access_token(&user)?;
-    let tokens = Tokens { access_token: token, token_type: "Bearer", expires_in };
-    Ok(JsonBody(tokens))
+    let tokens = auth.tokens_create(&user, &client).await?;
+    Ok(JsonBody(tokens.into()))
 }
 
 async fn login_session(
     State(auth): State<Auth>,
+    client: Client,
     method: Method,
     headers: HeaderMap,
     request: Request,
@@ -56,7 +53,7 @@ async fn login_session(
     }
     let replaced = auth.sessions().presented(&method, &headers).map_err(Error::from)?;
     let user = authenticate(&auth, request).await?;
-    let cookie = auth.session_start(&user, replaced).await?;
+    let cookie = auth.session_start(&user, &client, replaced).await?;
     Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
 }
 
@@ -87,7 +84,7 @@ async fn credentials(request: Request) -> Result<Credentials, Error> {
     // RFC 6749 §3.1: a parameter without a value counts as left out.
     let given = |value: Option<Zeroizing<String>>| value.filter(|value| !value.is_empty());
     if given(grant).is_some_and(|grant| *grant != "password") {
-        return Err(Error::GrantUnsupported);
+        return Err(Error::GrantUnsupported("password"));
     }
     let missing = |name: &str| Error::BodyInvalid(format!("missing parameter {name:?}"));
     let email = given(email).ok_or_else(|| missing("username"))?;

@@ -2,28 +2,32 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{FromRequest, Path, Query, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method,
-        header::{AUTHORIZATION, SET_COOKIE},
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING},
         request::Parts,
     },
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{delete, get, post},
 };
 use guard::{Authenticate, Denied, Principal, Proof, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::Sessions;
+use super::{Ending, Session, Sessions, Which};
 use crate::{
     Auth, Error,
-    http::cookie::Presented,
+    http::{Client, Json as Body, cookie::Presented},
     secret::{OpaqueSecret, SecretHash},
-    users::User,
+    users::{User, UserId},
 };
 
 pub(crate) fn routes() -> Router<Auth> {
-    Router::new().route("/logout", post(logout))
+    Router::new()
+        .route("/logout", post(logout))
+        .route("/sessions", get(list).delete(end_others))
+        .route("/sessions/{id}", delete(end_one))
 }
 
 /// Accepts this installation's session cookies.
@@ -50,14 +54,15 @@ impl Authenticate for SessionCookies {
 
 impl Sessions {
     async fn principal(&self, secret: &OpaqueSecret) -> Result<Principal, Denied> {
-        let Some((session, user)) = self.resume(secret).await? else {
+        let Some(resumed) = self.resume(secret).await? else {
             return Err(Denied::refused("session_expired", "the session is over"));
         };
-        let ends_at = self.ends_at(&session);
-        Ok(Principal::new(user.id.0.to_string(), Proof::Cookie, ends_at)
-            .with_name(user.name)
+        let (session, user) = (&resumed.session, &resumed.user);
+        Ok(Principal::new(user.id.0.to_string(), Proof::Cookie, self.ends_at(session))
+            .with_name(user.name.clone())
             .with_roles(user.roles.names().to_vec())
-            .with_session(Some(session.id.to_string())))
+            .with_session(Some(session.id.to_string()))
+            .with_claims(self.claims.of(user)))
     }
 
     /// Reads the session cookie under the cross-site rule; two that differ are refused.
@@ -96,38 +101,170 @@ impl Auth {
     pub(crate) async fn session_start(
         &self,
         user: &User,
+        client: &Client,
         replaced: Option<SecretHash>,
     ) -> Result<HeaderValue, Error> {
-        let (_, secret) = self.session_create(user, replaced).await?;
+        let (_, secret) = self.session_create(user, client, replaced).await?;
         self.sessions().cookie.set(&secret)
     }
 }
 
-#[derive(Serialize)]
-struct Revoked {
-    revoked: Vec<String>,
-    effective_by: i64,
+fn session_id(caller: &Principal) -> Option<Uuid> {
+    caller.session().and_then(|id| Uuid::try_parse(id).ok())
 }
 
-async fn logout(
-    State(auth): State<Auth>,
-    method: Method,
-    headers: HeaderMap,
-    request: axum::extract::Request,
-) -> Result<Response, Error> {
-    if headers.contains_key(AUTHORIZATION) {
-        let (parts, _) = request.into_parts();
-        auth.guard().authenticate(&parts).await?;
-        return Err(Error::RevocationUnavailable);
+/// The user and the session of a caller; every principal of this installation has both.
+fn caller_session(caller: &Principal) -> Result<(UserId, Uuid), Error> {
+    let user = Uuid::try_parse(caller.subject()).ok().map(UserId);
+    user.zip(session_id(caller)).ok_or_else(|| Denied::credentials_missing().into())
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    revoked: Vec<Uuid>,
+    effective_by: i64,
+    access_expires_at: i64,
+}
+
+impl From<Ending> for Revoked {
+    fn from(ending: Ending) -> Self {
+        Self {
+            revoked: ending.sessions,
+            effective_by: ending.effective_by.seconds(),
+            access_expires_at: ending.access_expires_at.seconds(),
+        }
     }
-    let ended = match auth.sessions().read(&method, &headers)? {
-        Presented::Nothing => return Err(Denied::credentials_missing().into()),
-        Presented::Secret(secret) => auth.session_end(&secret).await?,
-        Presented::Malformed | Presented::Ambiguous => None,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Logout {
+    refresh_token: Option<String>,
+}
+
+/// Ends the session of every credential that comes along: an access token, a refresh token, the cookie. One
+/// that is good is enough; an access token that has expired is no obstacle beside a refresh token.
+async fn logout(State(auth): State<Auth>, request: Request) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let sessions = auth.sessions();
+    let (by_header, clears_cookie) = if parts.headers.contains_key(AUTHORIZATION) {
+        let caller = auth.logout_guard().authenticate(&parts).await;
+        let session = caller.map(|caller| caller.and_then(|caller| session_id(&caller)));
+        (session.map(|session| session.map(Which::One)), false)
+    } else {
+        match sessions.read(&parts.method, &parts.headers) {
+            Ok(Presented::Secret(secret)) => {
+                let session = sessions.store.find(secret.hash()).await?;
+                (Ok(session.map(|session| Which::Own(session.user_id, session.id))), true)
+            }
+            Ok(Presented::Malformed) => (Ok(None), true),
+            Ok(Presented::Nothing | Presented::Ambiguous) => {
+                (Err(Denied::credentials_missing()), false)
+            }
+            Err(denied) if denied.status() == StatusCode::FORBIDDEN => return Err(denied.into()),
+            Err(denied) => (Err(denied), false),
+        }
     };
-    let body = Revoked {
-        revoked: ended.iter().map(|session| session.id.to_string()).collect(),
-        effective_by: auth.clock().now().seconds(),
+    let mut ending = Vec::new();
+    match (by_header, refresh_token(&auth, &parts, body).await?) {
+        (Ok(session), token) => ending.extend(session.into_iter().chain(token)),
+        (Err(_), Some(token)) => ending.push(token),
+        (Err(denied), None) => return Err(denied.into()),
+    }
+    let ended = auth.end_all(&ending).await?;
+    let answer = Json(Revoked::from(ended));
+    if clears_cookie {
+        return Ok(([(SET_COOKIE, auth.sessions().cookie.clear()?)], answer).into_response());
+    }
+    Ok(answer.into_response())
+}
+
+/// The session of the refresh token in the body, when there is a body.
+async fn refresh_token(
+    auth: &Auth,
+    parts: &Parts,
+    body: axum::body::Body,
+) -> Result<Option<Which>, Error> {
+    let has = |name| parts.headers.get(name).is_some_and(|value| value != "0");
+    if !has(CONTENT_TYPE) && !has(TRANSFER_ENCODING) && !has(CONTENT_LENGTH) {
+        return Ok(None);
+    }
+    let request = Request::from_parts(parts.clone(), body);
+    let Body(Logout { refresh_token }) = Body::from_request(request, &()).await?;
+    let Some(text) = refresh_token else { return Ok(None) };
+    let token = auth.refresh_tokens().read(&text).ok_or(Error::InvalidGrant)?;
+    Ok(Some(Which::One(token.session)))
+}
+
+/// A login as its owner sees it.
+#[derive(Serialize)]
+struct Login {
+    id: Uuid,
+    device: String,
+    address: String,
+    created_at: i64,
+    last_used_at: i64,
+    current: bool,
+}
+
+#[derive(Serialize)]
+struct Logins {
+    items: Vec<Login>,
+    next: Option<Uuid>,
+}
+
+/// The page that is asked for: what comes after an id, so many at most.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    after: Option<Uuid>,
+    limit: Option<usize>,
+}
+
+/// Items of a page, where nothing is said.
+const PAGE: usize = 50;
+/// Items of a page at most.
+const MAX_PAGE: usize = 200;
+
+async fn list(
+    State(auth): State<Auth>,
+    caller: Principal,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Logins>, Error> {
+    let Query(page) = page
+        .map_err(|_| Error::QueryInvalid("the query takes after (an id) and limit (a number)"))?;
+    let (user, current) = caller_session(&caller)?;
+    let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let mut sessions = auth.sessions_of(user).await?;
+    // Newest first, and ids rise with time.
+    sessions.retain(|session| page.after.is_none_or(|after| session.id < after));
+    let more = sessions.len() > limit;
+    sessions.truncate(limit);
+    let next = sessions.last().filter(|_| more).map(|session| session.id);
+    let login = |session: Session| Login {
+        id: session.id,
+        device: session.device,
+        address: session.address,
+        created_at: session.created_at.seconds(),
+        last_used_at: session.last_used_at.seconds(),
+        current: session.id == current,
     };
-    Ok(([(SET_COOKIE, auth.sessions().cookie.clear()?)], Json(body)).into_response())
+    Ok(Json(Logins { items: sessions.into_iter().map(login).collect(), next }))
+}
+
+async fn end_one(
+    State(auth): State<Auth>,
+    caller: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<Revoked>, Error> {
+    let (user, _) = caller_session(&caller)?;
+    // A text that is no id names no session.
+    let id = Uuid::try_parse(&id).map_err(|_| Error::NotFound)?;
+    let ending = auth.session_end(user, id).await?.ok_or(Error::NotFound)?;
+    Ok(Json(ending.into()))
+}
+
+async fn end_others(State(auth): State<Auth>, caller: Principal) -> Result<Json<Revoked>, Error> {
+    let (user, current) = caller_session(&caller)?;
+    Ok(Json(auth.sessions_end_others(user, current).await?.into()))
 }

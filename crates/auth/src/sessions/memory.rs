@@ -5,8 +5,9 @@ use std::{
 };
 
 use jwt::Timestamp;
+use uuid::Uuid;
 
-use super::{Answer, Begun, Dead, Session, SessionStore};
+use super::{Answer, Begun, Dead, Refused, Session, SessionStore, Which};
 use crate::{Error, secret::SecretHash, users::UserId};
 
 /// Sessions that one account may have at once; a further login ends the oldest. The memory of this store
@@ -61,13 +62,11 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
 }
 
 impl SessionStore for MemorySessions {
-    fn create(&self, begun: Begun) -> Answer<'_, bool> {
+    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>> {
         let mut table = self.table();
-        if let Some(replaced) = begun.replaced {
-            table.remove(replaced);
-        }
+        let replaced = begun.replaced.and_then(|secret| table.remove(secret));
         table.insert(begun.session, begun.secret, begun.dead);
-        answer(true)
+        answer(Ok(replaced.map(|session| session.id)))
     }
 
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
@@ -81,8 +80,29 @@ impl SessionStore for MemorySessions {
         answer(())
     }
 
-    fn remove(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
-        answer(self.table().remove(secret))
+    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>> {
+        let table = self.table();
+        let own = table.by_user.get(&user).into_iter().flatten();
+        answer(own.filter_map(|secret| table.sessions.get(secret)).cloned().collect())
+    }
+
+    fn forget(&self, which: Which) -> Vec<Uuid> {
+        let (user, ends): (_, &dyn Fn(Uuid) -> bool) = match &which {
+            Which::Own(user, id) => (user, &|own| own == *id),
+            Which::AllBut(user, keep) => (user, &|own| own != *keep),
+            Which::All(user) => (user, &|_| true),
+            // Only tokens name a session without its user, and theirs is in the database.
+            Which::One(_) => return Vec::new(),
+        };
+        let mut table = self.table();
+        let own = table.by_user.get(user).cloned().unwrap_or_default();
+        let mut forgotten = Vec::new();
+        for secret in own {
+            if table.sessions.get(&secret).is_some_and(|session| ends(session.id)) {
+                forgotten.extend(table.remove(secret).map(|session| session.id));
+            }
+        }
+        forgotten
     }
 }
 
@@ -105,9 +125,15 @@ mod tests {
                 user_id,
                 created_at: Timestamp::new(1),
                 last_used_at: Timestamp::new(1),
+                device: String::new(),
+                address: String::new(),
             };
             let secret = OpaqueSecret::generate().expect("randomness").hash();
-            store.create(Begun { session, secret, replaced: None, dead }).await.expect("created");
+            store
+                .create(Begun { session, secret, generation: 0, replaced: None, dead })
+                .await
+                .expect("created")
+                .expect("the store knows no accounts");
             secrets.push(secret);
         }
         let table = store.table();

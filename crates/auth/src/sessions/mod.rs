@@ -1,26 +1,33 @@
 //! Sessions: logins that the server remembers until logout, held by a cookie.
 
+mod cache;
 pub(crate) mod http;
 mod memory;
-mod storage;
+pub(crate) mod storage;
 
-use std::{fmt, pin::Pin, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use self::{memory::MemorySessions, storage::DatabaseSessions};
+use self::{
+    cache::{Cache, Resumed},
+    memory::MemorySessions,
+    storage::DatabaseSessions,
+};
 use crate::{
     Auth, Clock, Error,
     config::{self, Store},
-    http::{cookie::SessionCookie, csrf::CrossSite},
+    http::{Client, cookie::SessionCookie, csrf::CrossSite},
+    revocation::{self, Revocation, Revocations},
     secret::{OpaqueSecret, SecretHash},
     storage::Db,
+    tokens::CustomClaims,
     users::{self, User, UserId},
 };
 
-/// The last use is written at most this often: a session that is read a thousand times a minute is
-/// written once.
+/// The last use is written at most this often, and what is known of a session is believed this long: one that
+/// is used a thousand times a minute is read and written once.
 const TOUCH_EVERY: i64 = 60;
 
 /// One login.
@@ -32,19 +39,23 @@ pub struct Session {
     pub user_id: UserId,
     /// When it began.
     pub created_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// When it was last used: a cookie to the minute, tokens when they were last refreshed.
     pub last_used_at: Timestamp,
+    /// What it was begun with: the name of a browser or program.
+    pub device: String,
+    /// The address that it was begun or last refreshed from.
+    pub address: String,
 }
 
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// Where sessions live. The secret of one is never kept, only its hash.
+/// Where sessions held by a cookie live. The secret of one is never kept, only its hash.
 ///
 /// Each function is one atomic step.
 pub(crate) trait SessionStore: Send + Sync {
-    /// Begins a session, and ends the one it replaces and this user's dead ones; `false` when there is no
-    /// such user, or none who may log in.
-    fn create(&self, begun: Begun) -> Answer<'_, bool>;
+    /// Begins a session, and ends the one it replaces and this user's dead ones. Returns the id of the replaced
+    /// one, if there was one; `Err` when there is no such user, or none who may log in.
+    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>>;
 
     /// The session with this secret, dead or alive.
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>>;
@@ -52,8 +63,11 @@ pub(crate) trait SessionStore: Send + Sync {
     /// Notes that a session was used.
     fn touch(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, ()>;
 
-    /// Ends the session with this secret and says which it was.
-    fn remove(&self, secret: SecretHash) -> Answer<'_, Option<Session>>;
+    /// This user's sessions, dead or alive.
+    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>>;
+
+    /// Forgets sessions that are held outside of the database, whose step has been taken, and returns their ids.
+    fn forget(&self, which: Which) -> Vec<Uuid>;
 }
 
 /// A session that begins, and what ends with its beginning.
@@ -61,33 +75,67 @@ pub(crate) trait SessionStore: Send + Sync {
 pub(crate) struct Begun {
     pub(crate) session: Session,
     pub(crate) secret: SecretHash,
+    /// The generation of the account when its password was checked.
+    pub(crate) generation: i64,
+    /// The session that came with the request for this one.
     pub(crate) replaced: Option<SecretHash>,
     pub(crate) dead: Dead,
 }
 
-/// The limits before which a session is dead: the one for its beginning, the one for its last use.
+/// The account is gone, disabled or changed since its password was checked.
+#[derive(Debug)]
+pub(crate) struct Refused;
+
+/// Which sessions end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    /// This one, whosever it is.
+    One(Uuid),
+    /// This one, if it is this user's.
+    Own(UserId, Uuid),
+    /// All of this user but one.
+    AllBut(UserId, Uuid),
+    /// All of this user.
+    All(UserId),
+}
+
+/// The end of sessions, as an answer tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The sessions that ended.
+    pub sessions: Vec<Uuid>,
+    /// By when every instance refuses their tokens and cookies.
+    pub effective_by: Timestamp,
+    /// By when their access tokens have expired even where nobody hears of revocations.
+    pub access_expires_at: Timestamp,
+}
+
+/// The times before which a session is over: of its beginning, of its last use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dead {
-    created_before: i64,
-    used_before: i64,
+    pub(crate) created_before: i64,
+    pub(crate) used_before: i64,
 }
 
 impl Dead {
-    fn holds(self, session: &Session) -> bool {
+    pub(crate) fn holds(self, session: &Session) -> bool {
         session.created_at.seconds() < self.created_before
             || session.last_used_at.seconds() < self.used_before
     }
 }
 
-/// Everything there is about sessions: their store, their limits, their cookie.
+/// Everything there is about sessions held by a cookie: their store, their limits, their cookie.
 pub(crate) struct Sessions {
     store: Box<dyn SessionStore>,
+    cache: Cache,
+    revocations: Arc<Revocations>,
     db: Db,
     clock: Clock,
     idle: i64,
     absolute: i64,
     cookie: SessionCookie,
     cross_site: CrossSite,
+    claims: CustomClaims,
 }
 
 impl Sessions {
@@ -96,6 +144,8 @@ impl Sessions {
         public_url: &config::PublicUrl,
         db: &Db,
         clock: &Clock,
+        revocations: &Arc<Revocations>,
+        claims: CustomClaims,
     ) -> Self {
         let store: Box<dyn SessionStore> = match config.sessions.store {
             Store::Database => Box::new(DatabaseSessions::new(db.clone())),
@@ -103,12 +153,15 @@ impl Sessions {
         };
         Self {
             store,
+            cache: Cache::default(),
+            revocations: Arc::clone(revocations),
             db: db.clone(),
             clock: clock.clone(),
             idle: seconds(config.sessions.idle),
             absolute: seconds(config.sessions.absolute),
             cookie: SessionCookie::new(public_url),
             cross_site: CrossSite::new(public_url, &config.http.cors_origins),
+            claims,
         }
     }
 
@@ -119,29 +172,55 @@ impl Sessions {
 
     /// The live session with this secret and its user; `None` for one that is unknown, over, or of a
     /// user who may not log in.
+    ///
+    /// What was read within the last minute is believed as long as no revocation concerns it: every change that
+    /// matters here, on whichever instance, is one.
     pub(crate) async fn resume(
         &self,
         secret: &OpaqueSecret,
-    ) -> Result<Option<(Session, User)>, Error> {
-        let hash = secret.hash();
-        let Some(session) = self.store.find(hash).await? else { return Ok(None) };
-        if self.dead().holds(&session) {
+    ) -> Result<Option<Arc<Resumed>>, Error> {
+        let (hash, now) = (secret.hash(), self.clock.now());
+        if let Some(known) = self.cache.get(&hash) {
+            let fresh =
+                now.seconds().abs_diff(known.read_at.seconds()) < TOUCH_EVERY.unsigned_abs();
+            if fresh && !self.is_revoked(&known) {
+                return Ok((!self.dead(now).holds(&known.session)).then_some(known));
+            }
+            self.cache.remove(&hash);
+        }
+        let Some(mut session) = self.store.find(hash).await? else { return Ok(None) };
+        if self.dead(now).holds(&session) {
             return Ok(None);
         }
         let user = users::storage::user_by_id(&self.db, session.user_id).await?;
         let Some(user) = user.filter(|user| !user.disabled) else { return Ok(None) };
-        let now = self.clock.now();
-        if now.seconds().saturating_sub(session.last_used_at.seconds()) >= TOUCH_EVERY {
+        if now.duration_since(session.last_used_at).as_secs() >= TOUCH_EVERY.unsigned_abs() {
+            session.last_used_at = now;
             // A disk that is full keeps nobody from reading: the session is good, its last use unwritten.
             if let Err(error) = self.store.touch(hash, now).await {
                 tracing::warn!(%error, "the last use of a session was not written");
             }
         }
-        Ok(Some((session, user)))
+        let resumed = Arc::new(Resumed { session, user, read_at: now });
+        // A change that was made after the rows were read is known by now, or will be when this is used.
+        if !self.is_revoked(&resumed) {
+            self.cache.insert(hash, Arc::clone(&resumed));
+        }
+        Ok(Some(resumed))
     }
 
-    fn dead(&self) -> Dead {
-        let now = self.clock.now().seconds();
+    /// Drops what is held outside of the database of sessions that have ended there.
+    pub(crate) fn forget(&self, which: Which) -> Vec<Uuid> {
+        self.store.forget(which)
+    }
+
+    fn is_revoked(&self, resumed: &Resumed) -> bool {
+        let Resumed { session, user, .. } = resumed;
+        self.revocations.concern(session.id, user.id, user.generation)
+    }
+
+    fn dead(&self, now: Timestamp) -> Dead {
+        let now = now.seconds();
         Dead {
             created_before: now.saturating_sub(self.absolute),
             used_before: now.saturating_sub(self.idle),
@@ -161,50 +240,110 @@ impl fmt::Debug for Sessions {
 }
 
 impl Auth {
-    /// Begins a session and returns it with its secret, which is shown only now.
+    /// Begins a session held by a cookie and returns it with its secret, which is shown only now.
     ///
     /// The session that `replaced` belongs to, if any, ends in the same step: a login never goes on
     /// under an id that somebody may have planted before it (OWASP ASVS 7.2.4).
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`] when the account is gone or disabled by now; storage errors.
+    /// [`Error::InvalidCredentials`] when the account is gone, disabled or changed by now; storage errors.
     pub async fn session_create(
         &self,
         user: &User,
+        client: &Client,
         replaced: Option<SecretHash>,
     ) -> Result<(Session, OpaqueSecret), Error> {
         let secret = OpaqueSecret::generate()?;
         let now = self.clock().now();
-        let session =
-            Session { id: self.ids().next(), user_id: user.id, created_at: now, last_used_at: now };
+        let session = Session {
+            id: self.ids().next(),
+            user_id: user.id,
+            created_at: now,
+            last_used_at: now,
+            device: client.device().to_owned(),
+            address: client.address(),
+        };
         let sessions = self.sessions();
         let begun = Begun {
             session: session.clone(),
             secret: secret.hash(),
+            generation: user.generation,
             replaced,
-            dead: sessions.dead(),
+            dead: sessions.dead(now),
         };
         // The account may have gone, or been disabled, since its password was checked.
-        if !sessions.store.create(begun).await? {
+        let Ok(replaced) = sessions.store.create(begun).await? else {
             return Err(Error::InvalidCredentials);
-        }
+        };
+        self.revocations().add(replaced.map(|id| Revocation::of_session(id, now)));
         tracing::info!(user = %user.id.0, session = %session.id, "session began");
         Ok((session, secret))
     }
 
-    /// Ends the session with this secret and returns it; `None` when there was none alive or dead.
+    /// The live sessions of a user, the newest first, by cookie and by tokens alike.
     ///
     /// # Errors
     /// Storage errors.
-    pub async fn session_end(&self, secret: &OpaqueSecret) -> Result<Option<Session>, Error> {
-        let ended = self.sessions().store.remove(secret.hash()).await?;
-        if let Some(session) = &ended {
-            tracing::info!(user = %session.user_id.0, session = %session.id, "session ended");
+    pub async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>, Error> {
+        let now = self.clock().now();
+        let mut sessions = self.sessions().store.list(user).await?;
+        sessions.retain(|session| !self.sessions().dead(now).holds(session));
+        let by_tokens = storage::sessions_by_tokens(self.db(), user).await?;
+        let dead = self.tokens_dead(now);
+        sessions.extend(by_tokens.into_iter().filter(|session| !dead.holds(session)));
+        sessions.sort_unstable_by_key(|session| std::cmp::Reverse(session.id));
+        Ok(sessions)
+    }
+
+    /// Ends one session of a user; `None` when this user has none of this id.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn session_end(&self, user: UserId, id: Uuid) -> Result<Option<Ending>, Error> {
+        let ending = self.end(Which::Own(user, id)).await?;
+        Ok(Some(ending).filter(|ending| !ending.sessions.is_empty()))
+    }
+
+    /// Ends all sessions of a user but one.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn sessions_end_others(&self, user: UserId, keep: Uuid) -> Result<Ending, Error> {
+        self.end(Which::AllBut(user, keep)).await
+    }
+
+    async fn end(&self, which: Which) -> Result<Ending, Error> {
+        self.end_all(&[which]).await
+    }
+
+    /// Ends sessions in one step with the revocation that makes it known; in effect here when this returns.
+    pub(crate) async fn end_all(&self, which: &[Which]) -> Result<Ending, Error> {
+        let now = self.clock().now();
+        let mut ended =
+            storage::sessions_end(self.db(), which.to_vec(), now, self.access_expires_at(now))
+                .await?;
+        let forgotten = which.iter().flat_map(|which| self.sessions().forget(*which));
+        ended.extend(forgotten.map(|id| (id, now)));
+        self.revocations().add(
+            ended
+                .iter()
+                .map(|(id, access_expires_at)| Revocation::of_session(*id, *access_expires_at)),
+        );
+        for (session, _) in &ended {
+            tracing::info!(%session, "session ended");
         }
-        Ok(ended)
+        let access_expires_at = ended.iter().map(|(_, expires_at)| *expires_at).max();
+        let mut sessions: Vec<Uuid> = ended.into_iter().map(|(id, _)| id).collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        Ok(Ending {
+            sessions,
+            effective_by: revocation::effective_by(self.clock()).await,
+            access_expires_at: access_expires_at.unwrap_or(now),
+        })
     }
 }
 
-fn seconds(duration: Duration) -> i64 {
+pub(crate) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,10 +1,12 @@
 use jwt::Timestamp;
+use uuid::Uuid;
 
-use super::{Answer, Begun, Session, SessionStore};
+use super::{Answer, Begun, Refused, Session, SessionStore, Which};
 use crate::{
     Error,
+    revocation::{Revocation, storage::revoke},
     secret::SecretHash,
-    storage::{Db, Row},
+    storage::{Db, Row, StorageError, Tx},
     users::UserId,
 };
 
@@ -18,41 +20,53 @@ impl DatabaseSessions {
 }
 
 impl SessionStore for DatabaseSessions {
-    fn create(&self, begun: Begun) -> Answer<'_, bool> {
-        let Begun { session, secret, replaced, dead } = begun;
-        let user_id = session.user_id.0;
-        // Without a session to replace, the new one's own secret, which no row has yet.
-        let replaced = replaced.unwrap_or(secret);
-        let (created_at, used_at) = (session.created_at.seconds(), session.last_used_at.seconds());
+    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>> {
+        let Begun { session, secret, generation, replaced, dead } = begun;
+        let (user_id, now) = (session.user_id.0, session.created_at);
+        let row = [
+            session.id.into(),
+            secret.as_bytes().into(),
+            user_id.into(),
+            session.created_at.seconds().into(),
+            session.last_used_at.seconds().into(),
+            session.device.into(),
+            session.address.into(),
+            generation.into(),
+            false.into(),
+        ];
         let work = self.0.transaction(move |tx| {
+            let row = row.clone();
             Box::pin(async move {
                 tx.execute(
-                    "DELETE FROM sessions WHERE secret_hash = $1
-                         OR (user_id = $2 AND (created_at < $3 OR last_used_at < $4))",
-                    [
-                        replaced.as_bytes().into(),
-                        user_id.into(),
-                        dead.created_before.into(),
-                        dead.used_before.into(),
-                    ],
+                    "DELETE FROM sessions
+                      WHERE user_id = $1 AND (created_at < $2 OR last_used_at < $3)",
+                    [user_id.into(), dead.created_before.into(), dead.used_before.into()],
                 )
                 .await?;
-                tx.execute(
-                    "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_used_at)
-                     SELECT $1, $2, $3, $4, $5
-                      WHERE EXISTS (SELECT 1 FROM users WHERE id = $3 AND NOT disabled)",
-                    [
-                        session.id.into(),
-                        secret.as_bytes().into(),
-                        user_id.into(),
-                        created_at.into(),
-                        used_at.into(),
-                    ],
+                let begun = tx.execute(
+                    "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_used_at, device, address)
+                     SELECT $1, $2, $3, $4, $5, $6, $7
+                      WHERE EXISTS (SELECT 1 FROM users
+                                     WHERE id = $3 AND generation = $8 AND disabled = $9)",
+                    row,
                 )
-                .await
+                .await?;
+                let Some(replaced) = replaced.filter(|_| begun > 0) else {
+                    return Ok(if begun > 0 { Ok(None) } else { Err(Refused) });
+                };
+                let gone = tx
+                    .optional(
+                        "DELETE FROM sessions WHERE secret_hash = $1 RETURNING id",
+                        [replaced.as_bytes().into()],
+                    )
+                    .await?;
+                let gone: Option<Uuid> = gone.map(|row| row.get("id")).transpose()?;
+                let revocation = gone.map(|id| Revocation::of_session(id, now));
+                revoke(tx, revocation.as_slice()).await?;
+                Ok(Ok(gone))
             })
         });
-        Box::pin(async move { Ok(work.await? > 0) })
+        Box::pin(async move { Ok(work.await?) })
     }
 
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
@@ -60,12 +74,12 @@ impl SessionStore for DatabaseSessions {
             let row = self
                 .0
                 .optional(
-                    "SELECT id, user_id, created_at, last_used_at
+                    "SELECT id AS session_id, user_id, created_at AS began_at, last_used_at, device, address
                        FROM sessions WHERE secret_hash = $1",
                     [secret.as_bytes().into()],
                 )
                 .await?;
-            row.map(|row| from_row(&row)).transpose()
+            row.map(|row| Ok(Session::from_row(&row)?)).transpose()
         })
     }
 
@@ -82,26 +96,141 @@ impl SessionStore for DatabaseSessions {
         })
     }
 
-    fn remove(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
+    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>> {
         Box::pin(async move {
-            let row = self
+            let rows = self
                 .0
-                .optional(
-                    "DELETE FROM sessions WHERE secret_hash = $1
-                     RETURNING id, user_id, created_at, last_used_at",
-                    [secret.as_bytes().into()],
+                .all(
+                    "SELECT id AS session_id, user_id, created_at AS began_at, last_used_at, device, address
+                       FROM sessions WHERE user_id = $1",
+                    [user.0.into()],
                 )
                 .await?;
-            row.map(|row| from_row(&row)).transpose()
+            rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()
+        })
+    }
+
+    fn forget(&self, _: Which) -> Vec<Uuid> {
+        Vec::new()
+    }
+}
+
+impl Session {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: row.get("session_id")?,
+            user_id: UserId(row.get("user_id")?),
+            created_at: Timestamp::new(row.get("began_at")?),
+            last_used_at: Timestamp::new(row.get("last_used_at")?),
+            device: row.get("device")?,
+            address: row.get("address")?,
         })
     }
 }
 
-fn from_row(row: &Row) -> Result<Session, Error> {
-    Ok(Session {
-        id: row.get("id")?,
-        user_id: UserId(row.get("user_id")?),
-        created_at: Timestamp::new(row.get("created_at")?),
-        last_used_at: Timestamp::new(row.get("last_used_at")?),
-    })
+/// The sessions of a user that are held by tokens, dead or alive.
+pub(super) async fn sessions_by_tokens(db: &Db, user: UserId) -> Result<Vec<Session>, Error> {
+    let rows = db
+        .all(
+            "SELECT session_id, user_id, created_at AS began_at, last_used_at, device, address
+               FROM refresh_tokens WHERE user_id = $1",
+            [user.0.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()
+}
+
+/// Ends sessions, by cookie and by tokens, and revokes them in the same step. Returns each with the time by
+/// which its access tokens have expired, which is at most `access_expires_at` where no row tells.
+///
+/// One that is named without its user ends also when there is no row of it: its tokens may be alive.
+pub(crate) async fn sessions_end(
+    db: &Db,
+    which: Vec<Which>,
+    now: Timestamp,
+    access_expires_at: Timestamp,
+) -> Result<Vec<(Uuid, Timestamp)>, Error> {
+    let ended = db
+        .transaction(move |tx| {
+            let which = which.clone();
+            Box::pin(async move {
+                let mut ended = Vec::new();
+                for which in which {
+                    let mut deleted = delete(tx, which, now).await?;
+                    if let (Which::One(id), true) = (which, deleted.is_empty()) {
+                        deleted.push((id, access_expires_at));
+                    }
+                    ended.append(&mut deleted);
+                }
+                let revocations: Vec<_> =
+                    ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();
+                revoke(tx, &revocations).await?;
+                Ok(ended)
+            })
+        })
+        .await?;
+    Ok(ended)
+}
+
+/// Removes the rows of sessions. Returns each with the time by which its access tokens have expired.
+pub(crate) async fn delete(
+    tx: &mut Tx,
+    which: Which,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, Timestamp)>, StorageError> {
+    let (by_tokens, by_cookie) = match which {
+        Which::One(id) => (
+            tx.all(
+                "DELETE FROM refresh_tokens WHERE session_id = $1
+                 RETURNING session_id AS id, access_expires_at",
+                [id.into()],
+            )
+            .await?,
+            tx.all("DELETE FROM sessions WHERE id = $1 RETURNING id", [id.into()]).await?,
+        ),
+        Which::Own(user, id) => (
+            tx.all(
+                "DELETE FROM refresh_tokens WHERE session_id = $1 AND user_id = $2
+                 RETURNING session_id AS id, access_expires_at",
+                [id.into(), user.0.into()],
+            )
+            .await?,
+            tx.all(
+                "DELETE FROM sessions WHERE id = $1 AND user_id = $2 RETURNING id",
+                [id.into(), user.0.into()],
+            )
+            .await?,
+        ),
+        Which::AllBut(user, keep) => (
+            tx.all(
+                "DELETE FROM refresh_tokens WHERE user_id = $1 AND session_id <> $2
+                 RETURNING session_id AS id, access_expires_at",
+                [user.0.into(), keep.into()],
+            )
+            .await?,
+            tx.all(
+                "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id",
+                [user.0.into(), keep.into()],
+            )
+            .await?,
+        ),
+        Which::All(user) => (
+            tx.all(
+                "DELETE FROM refresh_tokens WHERE user_id = $1
+                 RETURNING session_id AS id, access_expires_at",
+                [user.0.into()],
+            )
+            .await?,
+            tx.all("DELETE FROM sessions WHERE user_id = $1 RETURNING id", [user.0.into()]).await?,
+        ),
+    };
+    let mut ended = Vec::with_capacity(by_tokens.len() + by_cookie.len());
+    for row in by_tokens {
+        let until: i64 = row.get("access_expires_at")?;
+        ended.push((row.get("id")?, Timestamp::new(until)));
+    }
+    for row in by_cookie {
+        ended.push((row.get("id")?, now));
+    }
+    Ok(ended)
 }

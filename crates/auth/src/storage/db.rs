@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Migrations, Row, StorageError, Tx, Value,
+    Listener, Migrations, Row, StorageError, Tx, Value,
     postgres::Postgres,
     sql::{self, Kind},
     sqlite::Sqlite,
@@ -200,6 +200,20 @@ impl Db {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => super::migrate::sqlite(sqlite, migrations).await,
             Backend::Postgres(postgres) => super::migrate::postgres(postgres, migrations).await,
+        }
+    }
+
+    /// Listens on a channel for what [`Tx::notify`] says in any process; `None` where the engine carries no such word
+    /// (SQLite, or a pooler before PostgreSQL) and only looking again tells.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Unavailable`] when the database cannot be reached.
+    pub async fn listen(&self, channel: &'static str) -> Result<Option<Listener>, StorageError> {
+        self.admit()?;
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::Postgres(postgres) => postgres.listen(channel).await,
         }
     }
 

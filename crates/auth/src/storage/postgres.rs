@@ -1,6 +1,7 @@
 //! PostgreSQL: a pool of connections, bounded waits, and the retries that a caller need not know of.
 
 mod error;
+mod listener;
 mod session;
 
 use std::{
@@ -19,6 +20,7 @@ use tokio_postgres::{
 
 pub(super) use error::classify;
 use error::{Fate, Trouble};
+pub use listener::Listener;
 pub(super) use session::Session;
 
 use super::{
@@ -156,6 +158,17 @@ impl Postgres {
             client.batch_execute(unlimited).await.map_err(|error| classify(&error).error)?;
         }
         Ok(client)
+    }
+
+    /// Listens on a channel, over a connection of its own; `None` behind a pooler.
+    pub(super) async fn listen(
+        &self,
+        channel: &'static str,
+    ) -> Result<Option<Listener>, StorageError> {
+        if self.pooler {
+            return Ok(None);
+        }
+        Listener::open(&self.config, channel).await.map(Some)
     }
 
     pub(super) fn close(&self) {

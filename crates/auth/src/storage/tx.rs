@@ -82,6 +82,19 @@ impl Tx {
         Ok(self.run(sql, binds.into()).await?.changed)
     }
 
+    /// Wakes everyone who [listens](super::Db::listen) on this channel when the transaction is kept, on PostgreSQL; nobody
+    /// can listen elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::all`](super::Db::all).
+    pub async fn notify(&mut self, channel: &'static str) -> Result<(), StorageError> {
+        if matches!(&self.engine, Engine::Postgres(session) if session.carries_notifications()) {
+            self.run("SELECT pg_notify($1, '') AS notified", vec![channel.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Marks the transaction to be rolled back when its closure ends; a value it ends with is still handed to the
     /// caller.
     pub fn roll_back(&mut self) {

@@ -15,10 +15,11 @@ use jwt::{Algorithm, Timestamp};
 
 use super::{PASSWORD, Place, TestAuth};
 use crate::{
-    Config, Error, OpaqueSecret,
+    Client, Config, Error, OpaqueSecret, SecretHash,
     config::Store,
     passwords::{self, Login},
     roles::Roles,
+    sessions::Session,
     users::{self, Email, NewUser, User, UserId},
 };
 
@@ -148,22 +149,27 @@ pub async fn a_session_lives_until_it_is_ended(place: Place) {
     for store in [Store::Database, Store::Memory] {
         let test = in_store(&place, store).await;
         let user = account(&test).await;
-        let (session, secret) = test.auth.session_create(&user, None).await.unwrap();
+        let (session, secret) = begin(&test, &user, None).await;
         let store = test.auth.sessions().store();
         assert_eq!(store.find(secret.hash()).await.unwrap(), Some(session.clone()));
         let stranger = OpaqueSecret::generate().unwrap();
         assert_eq!(store.find(stranger.hash()).await.unwrap(), None);
-        assert_eq!(test.auth.session_end(&stranger).await.unwrap(), None);
 
         let later = Timestamp::new(session.created_at.seconds() + 100);
         store.touch(secret.hash(), later).await.unwrap();
         store.touch(secret.hash(), session.created_at).await.unwrap();
         let used = store.find(secret.hash()).await.unwrap().unwrap();
         assert_eq!(used.last_used_at, later, "the last use never goes back");
+        assert_eq!(store.list(user.id).await.unwrap(), [used]);
 
-        assert_eq!(test.auth.session_end(&secret).await.unwrap().map(|s| s.id), Some(session.id));
+        let other = account(&test).await;
+        assert_eq!(test.auth.session_end(other.id, session.id).await.unwrap(), None);
+        assert!(test.auth.sessions().resume(&secret).await.unwrap().is_some());
+        let ending = test.auth.session_end(user.id, session.id).await.unwrap().unwrap();
+        assert_eq!(ending.sessions, [session.id]);
         assert_eq!(store.find(secret.hash()).await.unwrap(), None);
-        assert_eq!(test.auth.session_end(&secret).await.unwrap(), None);
+        assert!(test.auth.sessions().resume(&secret).await.unwrap().is_none());
+        assert_eq!(test.auth.session_end(user.id, session.id).await.unwrap(), None);
     }
 }
 
@@ -172,13 +178,14 @@ pub async fn a_new_session_ends_the_one_it_replaces(place: Place) {
     for store in [Store::Database, Store::Memory] {
         let test = in_store(&place, store).await;
         let user = account(&test).await;
-        let (_, first) = test.auth.session_create(&user, None).await.unwrap();
-        let (_, other) = test.auth.session_create(&user, None).await.unwrap();
-        let (_, second) = test.auth.session_create(&user, Some(first.hash())).await.unwrap();
-        let store = test.auth.sessions().store();
-        assert_eq!(store.find(first.hash()).await.unwrap(), None);
-        assert!(store.find(other.hash()).await.unwrap().is_some());
-        assert!(store.find(second.hash()).await.unwrap().is_some());
+        let (_, first) = begin(&test, &user, None).await;
+        let (_, other) = begin(&test, &user, None).await;
+        assert!(test.auth.sessions().resume(&first).await.unwrap().is_some());
+        let (_, second) = begin(&test, &user, Some(first.hash())).await;
+        let sessions = test.auth.sessions();
+        assert!(sessions.resume(&first).await.unwrap().is_none());
+        assert!(sessions.resume(&other).await.unwrap().is_some());
+        assert!(sessions.resume(&second).await.unwrap().is_some());
     }
 }
 
@@ -190,13 +197,13 @@ pub async fn a_session_ends_by_itself(place: Place) {
         let sessions = test.auth.sessions();
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
 
-        let (_, idle) = test.auth.session_create(&user, None).await.unwrap();
+        let (_, idle) = begin(&test, &user, None).await;
         test.clock.advance(hours(12));
         assert!(sessions.resume(&idle).await.unwrap().is_some());
         test.clock.advance(hours(12) + Duration::from_secs(1));
         assert!(sessions.resume(&idle).await.unwrap().is_none());
 
-        let (_, busy) = test.auth.session_create(&user, None).await.unwrap();
+        let (_, busy) = begin(&test, &user, None).await;
         for _ in 0..72 {
             test.clock.advance(hours(10));
             assert!(sessions.resume(&busy).await.unwrap().is_some());
@@ -204,32 +211,59 @@ pub async fn a_session_ends_by_itself(place: Place) {
         test.clock.advance(Duration::from_secs(1));
         assert!(sessions.resume(&busy).await.unwrap().is_none());
         // The next login sweeps out what is dead.
-        test.auth.session_create(&user, None).await.unwrap();
+        begin(&test, &user, None).await;
         assert_eq!(sessions.store().find(idle.hash()).await.unwrap(), None);
         assert_eq!(sessions.store().find(busy.hash()).await.unwrap(), None);
     }
 }
 
-/// A session of an account that is disabled or gone is over.
+/// A session of an account that is disabled, signed out or gone is over, also where it is remembered.
 pub async fn a_session_ends_with_its_account(place: Place) {
     for store in [Store::Database, Store::Memory] {
         let test = in_store(&place, store).await;
         let user = account(&test).await;
-        let (_, secret) = test.auth.session_create(&user, None).await.unwrap();
-        let (db, sessions) = (test.auth.db(), test.auth.sessions());
-        let disable = "UPDATE users SET disabled = $2 WHERE id = $1";
-        db.execute(disable, [user.id.0.into(), true.into()]).await.unwrap();
-        assert!(sessions.resume(&secret).await.unwrap().is_none());
-        db.execute(disable, [user.id.0.into(), false.into()]).await.unwrap();
+        let (auth, sessions) = (&test.auth, test.auth.sessions());
+        let (_, secret) = begin(&test, &user, None).await;
         assert!(sessions.resume(&secret).await.unwrap().is_some());
-        db.execute("DELETE FROM users WHERE id = $1", [user.id.0.into()]).await.unwrap();
+        auth.user_set_disabled(user.id, true).await.unwrap();
         assert!(sessions.resume(&secret).await.unwrap().is_none());
+        auth.user_set_disabled(user.id, false).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_none(), "it does not come back");
+
+        let user = auth.user(user.id).await.unwrap().unwrap();
+        let (_, secret) = begin(&test, &user, None).await;
+        assert!(sessions.resume(&secret).await.unwrap().is_some());
+        auth.user_sign_out(user.id).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_none());
+
+        let user = auth.user(user.id).await.unwrap().unwrap();
+        let (_, secret) = begin(&test, &user, None).await;
+        assert!(sessions.resume(&secret).await.unwrap().is_some());
+        auth.user_delete(user.id).await.unwrap();
+        assert!(sessions.resume(&secret).await.unwrap().is_none());
+        assert!(matches!(auth.user_delete(user.id).await, Err(Error::NotFound)));
         if store == Store::Database {
-            let late = test.auth.session_create(&user, None).await;
+            let late = auth.session_create(&user, &Client::default(), None).await;
             assert!(matches!(late, Err(Error::InvalidCredentials)), "{late:?}");
         }
-        let left = db.all("SELECT id FROM sessions", []).await.unwrap();
+        let left = auth.db().all("SELECT id FROM sessions", []).await.unwrap();
         assert!(left.is_empty(), "deleting the account removes its rows");
+    }
+}
+
+/// Other roles are those of a session at once, and the session goes on.
+pub async fn a_session_has_the_roles_of_its_account_at_once(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        let (_, secret) = begin(&test, &user, None).await;
+        let roles = async || {
+            let resumed = test.auth.sessions().resume(&secret).await.unwrap().unwrap();
+            resumed.user.roles.names().to_vec()
+        };
+        assert_eq!(roles().await, ["admin", "user"]);
+        test.auth.user_set_roles(user.id, &["user"]).await.unwrap();
+        assert_eq!(roles().await, ["user"]);
     }
 }
 
@@ -237,7 +271,7 @@ pub async fn a_session_ends_with_its_account(place: Place) {
 pub async fn the_database_holds_no_session_secret(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let user = account(&test).await;
-    let (_, secret) = test.auth.session_create(&user, None).await.unwrap();
+    let (_, secret) = begin(&test, &user, None).await;
     let rows = test.auth.db().all("SELECT secret_hash FROM sessions", []).await.unwrap();
     let stored: Vec<u8> = rows.first().unwrap().get("secret_hash").unwrap();
     assert_eq!(stored, secret.hash().as_bytes());
@@ -278,6 +312,14 @@ pub async fn a_change_of_algorithm_keeps_the_old_key_verifying(place: Place) {
     }
 }
 
+async fn begin(
+    test: &TestAuth,
+    user: &User,
+    replaced: Option<SecretHash>,
+) -> (Session, OpaqueSecret) {
+    test.auth.session_create(user, &Client::default(), replaced).await.unwrap()
+}
+
 async fn in_store(place: &Place, store: Store) -> TestAuth {
     let mut config = Config::default();
     config.sessions.store = store;
@@ -285,7 +327,7 @@ async fn in_store(place: &Place, store: Store) -> TestAuth {
 }
 
 /// An account that is made once for each database.
-async fn account(test: &TestAuth) -> User {
+pub(super) async fn account(test: &TestAuth) -> User {
     let email = format!("{}@example.com", test.auth.ids().next());
     let user = somebody(test, &email);
     users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await.unwrap();

@@ -1,17 +1,155 @@
-use axum::http::request::Parts;
-use guard::{Authenticate, Denied, Verdict, authenticate_bearer};
-use jwt::Verifier;
+use std::sync::Arc;
+
+use axum::{
+    Json as JsonBody, Router,
+    extract::{FromRequest, Request, State},
+    http::request::Parts,
+    routing::post,
+};
+use guard::{Authenticate, Denied, Principal, Proof, Verdict, bearer_token};
+use jwt::{Verified, Verifier};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{STANDARD_CLAIMS, Tokens};
+use crate::{
+    Auth, Error,
+    config::WhenStale,
+    http::{Client, JsonOrForm, OAuthError},
+    revocation::Revocations,
+    users::UserId,
+};
+
+pub(crate) fn routes() -> Router<Auth> {
+    Router::new().route("/refresh", post(refresh))
+}
+
+/// What a login or a refresh answers (RFC 6749 §5.1).
+#[derive(Serialize)]
+pub(crate) struct TokenAnswer {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    refresh_token: String,
+    refresh_expires_in: u64,
+}
+
+impl From<Tokens> for TokenAnswer {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in,
+            refresh_token: tokens.refresh,
+            refresh_expires_in: tokens.refresh_expires_in,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    refresh_token: Zeroizing<String>,
+}
+
+async fn refresh(
+    State(auth): State<Auth>,
+    client: Client,
+    request: Request,
+) -> Result<JsonBody<TokenAnswer>, OAuthError> {
+    if !auth.config().auth.mode.offers_tokens() {
+        return Err(Error::ModeDisabled.into());
+    }
+    let Refresh { refresh_token } = match JsonOrForm::from_request(request, &()).await? {
+        JsonOrForm::Json(body) => body,
+        JsonOrForm::Form(parameters) => from_form(parameters)?,
+    };
+    let tokens = auth.tokens_refresh(&refresh_token, &client).await?;
+    Ok(JsonBody(tokens.into()))
+}
+
+/// The form of RFC 6749 §6.
+fn from_form(parameters: Vec<(String, String)>) -> Result<Refresh, Error> {
+    let (mut token, mut grant) = (None, None);
+    for (name, value) in parameters {
+        let slot = match name.as_str() {
+            "refresh_token" => &mut token,
+            "grant_type" => &mut grant,
+            // RFC 6749 §3.2: parameters that are not known are ignored.
+            _ => continue,
+        };
+        if slot.replace(Zeroizing::new(value)).is_some() {
+            return Err(Error::BodyInvalid(format!("parameter {name:?} stands twice")));
+        }
+    }
+    if grant.is_some_and(|grant| !grant.is_empty() && *grant != "refresh_token") {
+        return Err(Error::GrantUnsupported("refresh_token"));
+    }
+    let missing = || Error::BodyInvalid("missing parameter \"refresh_token\"".to_owned());
+    let refresh_token = token.filter(|token| !token.is_empty()).ok_or_else(missing)?;
+    Ok(Refresh { refresh_token })
+}
 
 /// Accepts this installation's own access tokens.
 ///
-/// Beside what any verifier checks, `sub` and `sid` must be UUIDs in their canonical form: the server
-/// writes them so, and a second spelling of one id would be a second name for one account.
-pub(crate) struct AccessTokens(Verifier);
+/// Beside what any verifier checks, `sub` and `sid` must be UUIDs in their canonical form (the server
+/// writes them so, and a second spelling of one id would be a second name for one account), and the login
+/// must not have been ended.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessTokens {
+    pub(crate) verifier: Verifier,
+    /// What has ended; for a logout, which may come twice, nothing has.
+    pub(crate) revocations: Option<Arc<Revocations>>,
+    pub(crate) when_stale: WhenStale,
+    /// Whether tokens have claims that the application added.
+    pub(crate) has_custom: bool,
+}
+
+/// The claims that a token of ours has beside the registered ones.
+#[derive(Deserialize)]
+struct Access {
+    name: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    sid: Option<String>,
+    r#gen: Option<i64>,
+}
 
 impl AccessTokens {
-    pub(crate) fn new(verifier: Verifier) -> Self {
-        Self(verifier)
+    fn verify(&self, parts: &Parts) -> Result<Option<(Verified<Access>, UserId, Uuid)>, Denied> {
+        let Some(token) = bearer_token(parts)? else { return Ok(None) };
+        let verified = self.verifier.verify::<Access>(token)?;
+        let user = verified.subject().and_then(canonical_v7);
+        let session = verified.sid.as_deref().and_then(canonical_v7);
+        let Some((user, session)) = user.zip(session) else {
+            return Err(Denied::refused(
+                "token_malformed",
+                "sub or sid is not a UUID of version 7",
+            ));
+        };
+        Ok(Some((verified, UserId(user), session)))
+    }
+
+    fn principal(&self, parts: &Parts) -> Result<Option<Principal>, Denied> {
+        let Some((verified, user, session)) = self.verify(parts)? else { return Ok(None) };
+        // A token that does not say its generation is older than any.
+        let generation = verified.r#gen.unwrap_or(i64::MIN);
+        if let Some(revocations) = &self.revocations {
+            if revocations.concern(session, user, generation) {
+                return Err(Denied::refused("token_revoked", "the login of this token was ended"));
+            }
+            if self.when_stale == WhenStale::Closed && revocations.is_stale() {
+                return Err(Denied::revocations_unavailable());
+            }
+        }
+        let custom = if self.has_custom { custom(&verified) } else { None };
+        let expires_at = verified.expires_at().unwrap_or_default();
+        let subject = verified.subject().unwrap_or_default().to_owned();
+        let Access { name, roles, sid, .. } = verified.into_claims();
+        let principal = Principal::new(subject, Proof::Bearer, expires_at);
+        Ok(Some(principal.with_name(name).with_roles(roles).with_session(sid).with_claims(custom)))
     }
 }
 
@@ -21,24 +159,20 @@ impl Authenticate for AccessTokens {
     }
 
     fn authenticate<'a>(&'a self, request: &'a Parts) -> Verdict<'a> {
-        Box::pin(async {
-            let principal = authenticate_bearer(&self.0, request)?;
-            match &principal {
-                Some(caller)
-                    if !is_canonical_v7(caller.subject())
-                        || !caller.session().is_some_and(is_canonical_v7) =>
-                {
-                    Err(Denied::refused("token_malformed", "sub or sid is not a UUID of version 7"))
-                }
-                _ => Ok(principal),
-            }
-        })
+        Box::pin(async { self.principal(request) })
     }
 }
 
-fn is_canonical_v7(text: &str) -> bool {
+/// The claims that are neither registered nor the server's own.
+fn custom(verified: &Verified<Access>) -> Option<Map<String, Value>> {
+    let mut claims: Map<String, Value> = serde_json::from_str(verified.payload()).ok()?;
+    claims.retain(|name, _| !STANDARD_CLAIMS.contains(&name.as_str()));
+    Some(claims)
+}
+
+fn canonical_v7(text: &str) -> Option<Uuid> {
     let mut canonical = Uuid::encode_buffer();
-    Uuid::try_parse(text).is_ok_and(|id| {
+    Uuid::try_parse(text).ok().filter(|id| {
         id.get_version_num() == 7 && id.hyphenated().encode_lower(&mut canonical) == text
     })
 }
@@ -49,7 +183,7 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling_of_a_version_7_uuid_passes() {
-        assert!(is_canonical_v7("01980b1e-7a4c-7def-8123-456789abcdef"));
+        assert!(canonical_v7("01980b1e-7a4c-7def-8123-456789abcdef").is_some());
         for text in [
             "",
             "1",
@@ -60,7 +194,7 @@ mod tests {
             "01980b1e-7a4c-4def-8123-456789abcdef",
             "01980b1e-7a4c-7def-8123-456789abcdef ",
         ] {
-            assert!(!is_canonical_v7(text), "{text:?}");
+            assert!(canonical_v7(text).is_none(), "{text:?}");
         }
     }
 }

@@ -11,8 +11,10 @@ pub use self::email::Email;
 use crate::{
     Auth, Error,
     config::Registration,
+    revocation::Revocation,
     roles::{self, Roles},
-    storage::Row,
+    sessions::Which,
+    storage::{Row, StorageError},
 };
 
 /// Characters a name may have.
@@ -54,8 +56,24 @@ pub struct NewUser<'a> {
     pub roles: &'a [&'a str],
 }
 
+/// A change of an account that concerns its tokens: it raises the generation.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Roles(Roles),
+    Disabled,
+    Enabled,
+    Deleted,
+    SignedOut,
+}
+
+impl Change {
+    pub(crate) fn ends_sessions(&self) -> bool {
+        matches!(self, Self::Disabled | Self::Deleted | Self::SignedOut)
+    }
+}
+
 impl User {
-    pub(crate) fn from_row(row: &Row) -> Result<Self, Error> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, StorageError> {
         Ok(Self {
             id: UserId(row.get("id")?),
             email: Email::from_stored(row.get("email")?),
@@ -111,6 +129,52 @@ impl Auth {
         storage::user_create(self.db(), &user, hash).await?;
         tracing::info!(user = %user.id.0, "account made");
         Ok(user)
+    }
+
+    /// Gives an account other roles, at once: tokens with the old ones are dead, the logins go on and get the new ones.
+    ///
+    /// # Errors
+    /// [`Error::RoleUnknown`]; [`Error::NotFound`]; storage errors.
+    pub async fn user_set_roles(&self, id: UserId, roles: &[&str]) -> Result<(), Error> {
+        let roles = Roles::new(roles, &self.config().accounts.roles)?;
+        self.change(id, Change::Roles(roles)).await
+    }
+
+    /// Keeps an account from logging in and ends all its logins at once, or lets it log in again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; storage errors.
+    pub async fn user_set_disabled(&self, id: UserId, disabled: bool) -> Result<(), Error> {
+        self.change(id, if disabled { Change::Disabled } else { Change::Enabled }).await
+    }
+
+    /// Removes an account and all that is its own; its logins end at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; storage errors.
+    pub async fn user_delete(&self, id: UserId) -> Result<(), Error> {
+        self.change(id, Change::Deleted).await
+    }
+
+    /// Ends all logins of an account at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; storage errors.
+    pub async fn user_sign_out(&self, id: UserId) -> Result<(), Error> {
+        self.change(id, Change::SignedOut).await
+    }
+
+    async fn change(&self, id: UserId, change: Change) -> Result<(), Error> {
+        let until = self.access_expires_at(self.clock().now());
+        let ends_sessions = change.ends_sessions();
+        tracing::info!(user = %id.0, ?change, "account changed");
+        let generation = storage::user_change(self.db(), id, change, until).await?;
+        let generation = generation.ok_or(Error::NotFound)?;
+        if ends_sessions {
+            self.sessions().forget(Which::All(id));
+        }
+        self.revocations().add([Revocation::of_generation(id, generation, until)]);
+        Ok(())
     }
 
     /// The account with this id; `None` when there is none.

@@ -1,6 +1,10 @@
-use super::{Email, User, UserId};
+use jwt::Timestamp;
+
+use super::{Change, Email, User, UserId};
 use crate::{
     Error,
+    revocation::{Revocation, storage::revoke},
+    sessions::{Which, storage::delete},
     storage::{Db, StorageError},
 };
 
@@ -56,7 +60,7 @@ pub(crate) async fn user_by_id(db: &Db, id: UserId) -> Result<Option<User>, Erro
             [id.0.into()],
         )
         .await?;
-    row.map(|row| User::from_row(&row)).transpose()
+    Ok(row.map(|row| User::from_row(&row)).transpose()?)
 }
 
 /// The account with this address.
@@ -68,5 +72,49 @@ pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>
             [email.as_str().into()],
         )
         .await?;
-    row.map(|row| User::from_row(&row)).transpose()
+    Ok(row.map(|row| User::from_row(&row)).transpose()?)
+}
+
+/// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
+/// new generation, or `None` where there is no such account. `until` is when the last of those tokens expires.
+pub(crate) async fn user_change(
+    db: &Db,
+    id: UserId,
+    change: Change,
+    until: Timestamp,
+) -> Result<Option<i64>, Error> {
+    let generation = db
+        .transaction(move |tx| {
+            let change = change.clone();
+            Box::pin(async move {
+                let (disabled, roles) = match &change {
+                    Change::Roles(roles) => (None, Some(roles.to_stored())),
+                    Change::Disabled => (Some(true), None),
+                    Change::Enabled => (Some(false), None),
+                    Change::Deleted | Change::SignedOut => (None, None),
+                };
+                let row = tx
+                    .optional(
+                        "UPDATE users SET generation = generation + 1,
+                                disabled = COALESCE($2, disabled), roles = COALESCE($3, roles)
+                          WHERE id = $1 RETURNING generation",
+                        [id.0.into(), disabled.into(), roles.into()],
+                    )
+                    .await?;
+                let Some(row) = row else { return Ok(None) };
+                let mut until = until;
+                if change.ends_sessions() {
+                    let ended = delete(tx, Which::All(id), until).await?;
+                    until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                }
+                if matches!(change, Change::Deleted) {
+                    tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
+                }
+                let generation = row.get("generation")?;
+                revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
+                Ok(Some(generation))
+            })
+        })
+        .await?;
+    Ok(generation)
 }

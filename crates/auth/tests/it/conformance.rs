@@ -1,6 +1,9 @@
 //! The promises of storage, on SQLite in memory, SQLite on disk and PostgreSQL.
 
-use countersign_auth::{on_every_engine, testing::conformance::*};
+use countersign_auth::{
+    on_every_engine,
+    testing::{conformance::*, logins::*},
+};
 
 on_every_engine!(
     an_account_is_found_as_it_was_made,
@@ -11,6 +14,18 @@ on_every_engine!(
     a_new_session_ends_the_one_it_replaces,
     a_session_ends_by_itself,
     a_session_ends_with_its_account,
+    a_session_has_the_roles_of_its_account_at_once,
+    a_refresh_goes_on_with_the_session,
+    a_token_used_twice_at_once_is_answered_with_the_newest,
+    refreshes_at_the_same_moment_agree,
+    a_replay_ends_its_session_alone,
+    refresh_tokens_end_by_themselves,
+    a_made_up_refresh_token_reaches_no_storage,
+    the_end_of_a_login_reaches_every_instance,
+    all_other_sessions_end,
+    other_roles_end_tokens_and_no_session,
+    the_end_of_an_account_ends_its_tokens,
+    a_login_that_could_not_be_ended_goes_on,
     the_database_holds_no_session_secret,
     instances_that_start_at_once_agree_on_the_key,
     a_change_of_algorithm_keeps_the_old_key_verifying,

@@ -53,7 +53,7 @@ pub(crate) fn get(path: &str, name: header::HeaderName, value: &str) -> Request<
 /// Hides what differs from run to run.
 fn masked(answer: &Answer) -> String {
     let mut body = answer.body.clone();
-    for member in ["id", "access_token"] {
+    for member in ["id", "access_token", "refresh_token"] {
         if let Some(value) = body.get_mut(member) {
             *value = json!(format!("[{member}]"));
         }

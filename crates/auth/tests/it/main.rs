@@ -7,4 +7,6 @@ mod door;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod outage;

@@ -134,10 +134,6 @@ fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
         ("mail.from", config.mail.from.is_some()),
         ("mail.password_file", config.mail.password_file.is_some()),
         ("mail.url", config.mail.url.is_some()),
-        (
-            "tokens.refresh_lifetime",
-            config.tokens.refresh_lifetime != unset.tokens.refresh_lifetime,
-        ),
     ];
     for (key, _) in ignored.iter().filter(|(_, set)| *set) {
         tracing::warn!(key, "this setting has no effect yet");

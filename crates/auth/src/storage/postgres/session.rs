@@ -37,6 +37,12 @@ impl Session {
         }
     }
 
+    /// Behind a transaction pooler nobody can listen; other engines of this protocol, which are run that way, may not know
+    /// the statement.
+    pub(in crate::storage) fn carries_notifications(&self) -> bool {
+        !self.pooler
+    }
+
     pub(in crate::storage) async fn run(
         &mut self,
         sql: &'static str,
