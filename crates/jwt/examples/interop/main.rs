@@ -74,6 +74,9 @@ fn compare_with(peers: &[[String; 2]]) -> Result<bool, Failure> {
         for (name, key) in &ours {
             let case = Case::new(name, key.clone(), published.clone(), &mut peer);
             table.add(name, CHECKS.map(|(_, check)| check(&case, &mut peer)));
+            if peer.is_gone() {
+                break;
+            }
         }
         println!("{table}");
         surprises.extend(table.into_surprises());

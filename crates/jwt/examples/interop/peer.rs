@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -112,6 +112,7 @@ pub(crate) struct Peer {
     process: Child,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
+    gone: bool,
 }
 
 impl Peer {
@@ -125,22 +126,33 @@ impl Peer {
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(Failure::Wrong("the peer has no pipes".into()));
         };
-        let mut peer = Self { process, requests, answers: BufReader::new(answers) };
+        let mut peer = Self { process, requests, answers: BufReader::new(answers), gone: false };
         let description = peer.ask(&Request::Describe)?;
         Ok((peer, description))
+    }
+
+    /// Says whether it has ended, or answers no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
     }
 
     fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T, Failure> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        self.requests.write_all(&line)?;
-        let mut answer = String::new();
-        if self.answers.read_line(&mut answer)? == 0 {
-            return Err(Failure::Wrong("the peer has ended".into()));
-        }
-        match serde_json::from_str(&answer)? {
+        let answer = self.exchange(&line);
+        self.gone |= answer.is_err();
+        match serde_json::from_str(&answer?)? {
             Answer::Ok(value) => Ok(value),
             Answer::Error(words) => Err(Failure::Refused(words)),
+        }
+    }
+
+    fn exchange(&mut self, line: &[u8]) -> std::io::Result<String> {
+        self.requests.write_all(line)?;
+        let mut answer = String::new();
+        match self.answers.read_line(&mut answer)? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(answer),
         }
     }
 
