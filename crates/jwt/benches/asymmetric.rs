@@ -243,6 +243,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    other::crypto::aws_lc::DEFAULT_PROVIDER.install_default().expect("the only provider");
     // `cargo test --benches` only wants to see that it runs.
     let time =
         if std::env::args().any(|argument| argument == "--bench") { TIME } else { Duration::ZERO };

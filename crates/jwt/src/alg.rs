@@ -89,12 +89,26 @@ impl Algorithm {
     }
 
     /// Says whether signing and verifying share one secret, so that whoever verifies can also sign.
+    ///
+    /// ```
+    /// use countersign_jwt::Algorithm;
+    ///
+    /// assert!(Algorithm::Hs256.is_symmetric());
+    /// assert!(!Algorithm::Es256.is_symmetric());
+    /// ```
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self.row().family, Family::Hmac)
     }
 
     /// Returns the length of a signature in bytes, or `None` where it depends on the key (RSA).
+    ///
+    /// ```
+    /// use countersign_jwt::Algorithm;
+    ///
+    /// assert_eq!(Algorithm::Es256.signature_len(), Some(64));
+    /// assert_eq!(Algorithm::Rs256.signature_len(), None);
+    /// ```
     #[must_use]
     pub const fn signature_len(self) -> Option<usize> {
         self.row().signature
@@ -102,6 +116,13 @@ impl Algorithm {
 
     /// Returns the least length of a secret in bytes, which is that of the hash (RFC 7518 §3.2), or `None` for an
     /// algorithm without a shared secret.
+    ///
+    /// ```
+    /// use countersign_jwt::Algorithm;
+    ///
+    /// assert_eq!(Algorithm::Hs384.min_secret_len(), Some(48));
+    /// assert_eq!(Algorithm::Es384.min_secret_len(), None);
+    /// ```
     #[must_use]
     pub const fn min_secret_len(self) -> Option<usize> {
         if self.is_symmetric() { Some(self.row().hash.len()) } else { None }

@@ -62,6 +62,19 @@ impl<T> Claims<T> {
     /// Starts with the custom claims, issued at a given time.
     ///
     /// This is what a program with a [`Clock`](crate::Clock) of its own calls, as `Claims::at(custom, clock.now())`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::{Claims, Clock, Timestamp};
+    ///
+    /// let clock = Timestamp::new(1_800_000_000); // stands still, for a test
+    /// let claims = Claims::at((), clock.now()).expires_in(Duration::from_secs(600));
+    /// # let key = countersign_jwt::SigningKey::generate(countersign_jwt::Algorithm::Hs256)?;
+    /// let verifier = countersign_jwt::Verifier::new(key.verifying_key()).clock(clock);
+    /// let verified = verifier.verify::<()>(&key.sign(&claims)?)?;
+    /// assert_eq!(verified.issued_at(), Some(clock));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn at(custom: T, now: Timestamp) -> Self {
         Self {
             custom,
@@ -93,6 +106,16 @@ impl<T> Claims<T> {
     }
 
     /// Adds one for whom the token is meant (`aud`); may be called several times.
+    ///
+    /// ```
+    /// use countersign_jwt::Claims;
+    ///
+    /// let claims = Claims::new(()).audience("posts").audience("mail").expires_in(std::time::Duration::from_secs(600));
+    /// # let key = countersign_jwt::SigningKey::generate(countersign_jwt::Algorithm::Hs256)?;
+    /// let verifier = countersign_jwt::Verifier::new(key.verifying_key()).audience("mail");
+    /// assert_eq!(verifier.verify::<()>(&key.sign(&claims)?)?.audience().as_slice(), ["posts", "mail"]);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience.0.push(audience.into());
@@ -108,6 +131,16 @@ impl<T> Claims<T> {
     }
 
     /// Lets the token expire at a point in time (`exp`).
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Timestamp};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let (now, end) = (Timestamp::new(1_800_000_000), Timestamp::new(1_800_000_600));
+    /// assert!(key.sign(&Claims::at((), now).expires_at(end)).is_ok());
+    /// assert_eq!(key.sign(&Claims::at((), end).expires_at(now)), Err(Error::ExpiryTooEarly));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn expires_at(mut self, expires_at: Timestamp) -> Self {
         self.expires_at = Some(expires_at);
@@ -124,6 +157,21 @@ impl<T> Claims<T> {
     }
 
     /// Sets before when the token is not to be accepted (`nbf`).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::{Claims, Error, Timestamp};
+    ///
+    /// let now = Timestamp::new(1_800_000_000);
+    /// let soon = now.saturating_add(Duration::from_secs(300));
+    /// let claims = Claims::at((), now).not_before(soon).expires_in(Duration::from_secs(600));
+    /// # let key = countersign_jwt::SigningKey::generate(countersign_jwt::Algorithm::Hs256)?;
+    /// let verifier = countersign_jwt::Verifier::new(key.verifying_key());
+    /// let token = key.sign(&claims)?;
+    /// assert_eq!(verifier.clone().clock(now).verify::<()>(&token).unwrap_err(), Error::TokenNotYetValid);
+    /// assert!(verifier.clock(soon).verify::<()>(&token).is_ok());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn not_before(mut self, not_before: Timestamp) -> Self {
         self.not_before = Some(not_before);
@@ -131,6 +179,16 @@ impl<T> Claims<T> {
     }
 
     /// Gives the token an identifier of its own (`jti`).
+    ///
+    /// ```
+    /// use countersign_jwt::Claims;
+    ///
+    /// let claims = Claims::new(()).id("0198a3c2").expires_in(std::time::Duration::from_secs(600));
+    /// # let key = countersign_jwt::SigningKey::generate(countersign_jwt::Algorithm::Hs256)?;
+    /// # let verifier = countersign_jwt::Verifier::new(key.verifying_key());
+    /// assert_eq!(verifier.verify::<()>(&key.sign(&claims)?)?.id(), Some("0198a3c2"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -244,6 +302,14 @@ pub struct Audience(Vec<String>);
 
 impl Audience {
     /// Says whether `audience` is named, byte for byte.
+    ///
+    /// ```
+    /// use countersign_jwt::Audience;
+    ///
+    /// let audience: Audience = ["posts", "mail"].into_iter().collect();
+    /// assert!(audience.contains("posts") && !audience.contains("post"));
+    /// assert!(audience.iter().eq(["posts", "mail"]));
+    /// ```
     #[must_use]
     pub fn contains(&self, audience: &str) -> bool {
         self.0.iter().any(|own| own == audience)

@@ -43,6 +43,15 @@ impl Timestamp {
     }
 
     /// Returns this time less whole seconds of a duration (a fraction is dropped), or `None` before the start of time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::Timestamp;
+    ///
+    /// let noon = Timestamp::new(1_767_268_800);
+    /// assert_eq!(noon.checked_sub(Duration::from_millis(1_900)), Some(Timestamp::new(1_767_268_799)));
+    /// assert_eq!(Timestamp::new(i64::MIN).checked_sub(Duration::from_secs(1)), None);
+    /// ```
     #[must_use]
     pub fn checked_sub(self, duration: Duration) -> Option<Self> {
         self.0.checked_sub_unsigned(duration.as_secs()).map(Self)
@@ -61,6 +70,15 @@ impl Timestamp {
     }
 
     /// Returns how long ago an earlier time was, or zero if it is not earlier.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::Timestamp;
+    ///
+    /// let (earlier, later) = (Timestamp::new(100), Timestamp::new(160));
+    /// assert_eq!(later.duration_since(earlier), Duration::from_secs(60));
+    /// assert_eq!(earlier.duration_since(later), Duration::ZERO);
+    /// ```
     #[must_use]
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_secs(if self > earlier { self.0.abs_diff(earlier.0) } else { 0 })

@@ -33,6 +33,18 @@ pub struct Unverified<T> {
 /// # Errors
 /// [`Error::TokenMalformed`] for a text that no verifier would read either, [`Error::ClaimsMismatch`] and
 /// [`Error::ClaimMissing`] if the payload does not fit `T`.
+///
+/// ```
+/// use countersign_jwt::{Algorithm, Claims, SigningKey, dangerous};
+///
+/// # let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("2026-11");
+/// # let claims = Claims::new(()).issuer("https://issuer.example").expires_in(std::time::Duration::from_secs(60));
+/// # let token = key.sign(&claims)?;
+/// let read = dangerous::decode_unverified::<serde_json::Value>(&token)?;
+/// assert_eq!((read.alg.as_str(), read.kid.as_deref()), ("HS256", Some("2026-11")));
+/// assert_eq!(read.claims["iss"], "https://issuer.example"); // or so somebody says
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 pub fn decode_unverified<T: DeserializeOwned>(token: &str) -> Result<Unverified<T>, Error> {
     let compact = Compact::split(token)?;
     compact.check_alphabet()?;
@@ -106,6 +118,17 @@ pub fn without_expiry(verifier: Verifier) -> Verifier {
 /// Lets claims be signed without an expiry.
 ///
 /// A [`Verifier`] refuses the token unless it was made by [`without_expiry`].
+///
+/// ```
+/// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier, dangerous};
+///
+/// let key = SigningKey::generate(Algorithm::Hs256)?;
+/// let token = key.sign(&dangerous::never_expires(Claims::new(()).subject("a machine")))?;
+/// let verifier = Verifier::new(key.verifying_key());
+/// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::ClaimMissing("exp"));
+/// assert!(dangerous::without_expiry(verifier).verify::<()>(&token).is_ok());
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 #[must_use]
 pub fn never_expires<T: Serialize>(mut claims: Claims<T>) -> Claims<T> {
     claims.never_expires = true;

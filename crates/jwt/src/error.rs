@@ -117,6 +117,13 @@ pub enum Error {
 
 impl Error {
     /// Returns the stable name of this refusal, as it stands in the `code` of an error answer.
+    ///
+    /// ```
+    /// use countersign_jwt::Error;
+    ///
+    /// assert_eq!(Error::TokenExpired.code(), "token_expired");
+    /// assert_eq!(Error::ClaimMissing("exp").code(), "claim_missing");
+    /// ```
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

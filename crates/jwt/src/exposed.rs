@@ -7,12 +7,31 @@ use zeroize::Zeroizing;
 /// A private key as text, PEM or JWK, which is wiped from memory when dropped and not shown by `Debug`.
 ///
 /// It derefs to `str`; copies made of that are the caller's to wipe.
+///
+/// ```
+/// use countersign_jwt::{Algorithm, SigningKey};
+///
+/// let jwk = SigningKey::generate(Algorithm::Hs256)?.expose_jwk();
+/// assert!(jwk.contains(r#""kty":"oct""#));
+/// assert_eq!(format!("{jwk:?}"), "SecretText { .. }");
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
 
 /// A private key as DER, which is wiped from memory when dropped and not shown by `Debug`.
 ///
 /// It derefs to `[u8]`; copies made of that are the caller's to wipe.
+///
+#[cfg_attr(feature = "asymmetric", doc = "```")]
+#[cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+/// use countersign_jwt::{Algorithm, SigningKey};
+///
+/// let der = SigningKey::generate(Algorithm::EdDsa)?.expose_pkcs8_der()?;
+/// assert_eq!(der.first(), Some(&0x30));
+/// assert_eq!(format!("{der:?}"), "SecretDer { .. }");
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SecretDer(Zeroizing<Vec<u8>>);
 

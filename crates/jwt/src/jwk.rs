@@ -58,6 +58,13 @@ impl Jwk {
     /// [`Error::KeyMalformed`] with the reason, [`Error::KeyUnsupported`] for a `kty` or `crv` of another trade,
     /// [`Error::AlgorithmUnknown`] for such an `alg`, [`Error::KeyUseMismatch`] for a `use` other than `sig` or `key_ops`
     /// other than `sign` and `verify`.
+    ///
+    /// ```
+    /// use countersign_jwt::{Error, Jwk};
+    ///
+    /// let jwk = r#"{"kty":"oct","use":"enc","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8"}"#;
+    /// assert_eq!(Jwk::from_json(jwk).unwrap_err(), Error::KeyUseMismatch);
+    /// ```
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let mut members = Vec::new();
         scan::object(json, &mut members).map_err(Error::KeyMalformed)?;
@@ -105,6 +112,16 @@ impl Jwk {
     ///
     /// # Errors
     /// [`Error::KeyMismatch`] if it does, and says another.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Error, Jwk, VerifyingKey};
+    ///
+    /// let secret = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8"}"#;
+    /// let jwk = Jwk::from_json(secret)?;
+    /// assert_eq!(VerifyingKey::from_jwk(&jwk).unwrap_err(), Error::KeyAlgorithmMissing);
+    /// assert!(VerifyingKey::from_jwk(&jwk.with_algorithm(Algorithm::Hs256)?).is_ok());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Result<Self, Error> {
         if self.algorithm.is_some_and(|own| own != algorithm) {
             return Err(Error::KeyMismatch);
@@ -120,6 +137,16 @@ impl Jwk {
     }
 
     /// Says whether the key holds what must be kept secret: a private key or a shared secret.
+    ///
+    /// ```
+    /// use countersign_jwt::Jwk;
+    ///
+    /// let public = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// let secret = r#"{"kty":"oct","alg":"HS256","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8"}"#;
+    /// assert!(!Jwk::from_json(public)?.is_private());
+    /// assert!(Jwk::from_json(secret)?.is_private());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn is_private(&self) -> bool {
         matches!(self.material, Material::Private(_))
@@ -196,6 +223,15 @@ impl SigningKey {
     }
 
     /// Writes the private key or the shared secret as a JWK: whoever reads it can sign.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Jwk, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("2026-11");
+    /// let again = SigningKey::from_jwk(&Jwk::from_json(&key.expose_jwk())?)?;
+    /// assert_eq!((again.algorithm(), again.kid()), (Algorithm::Hs256, Some("2026-11")));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn expose_jwk(&self) -> SecretText {
         let mut object = Object::new();
@@ -272,6 +308,17 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret.
+    ///
+    #[cfg_attr(feature = "asymmetric", doc = "```")]
+    #[cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+    /// use countersign_jwt::{Algorithm, Error, SigningKey};
+    ///
+    /// let public = SigningKey::generate(Algorithm::EdDsa)?.verifying_key().to_jwk()?;
+    /// assert!(public.contains(r#""crv":"Ed25519""#) && !public.contains(r#""d":"#));
+    /// let shared = SigningKey::generate(Algorithm::Hs256)?.verifying_key();
+    /// assert_eq!(shared.to_jwk(), Err(Error::KeyIsSecret));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn to_jwk(&self) -> Result<String, Error> {
         let public = self.public().ok_or(Error::KeyIsSecret)?;
         let mut object = Object::new();
@@ -284,6 +331,15 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret.
+    ///
+    #[cfg_attr(feature = "asymmetric", doc = "```")]
+    #[cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Es256)?.with_derived_kid();
+    /// assert_eq!(key.verifying_key().thumbprint()?, key.kid().unwrap_or_default());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn thumbprint(&self) -> Result<String, Error> {
         self.public().map(thumbprint).ok_or(Error::KeyIsSecret)
     }

@@ -29,6 +29,15 @@ impl Jwks {
     ///
     /// # Errors
     /// [`Error::KidDuplicate`] if two keys have the same kid, [`Error::KidMissing`] if more than one has none.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Error, Jwks, SigningKey};
+    ///
+    /// let one = SigningKey::generate(Algorithm::Hs256)?.with_kid("a").verifying_key();
+    /// let other = SigningKey::generate(Algorithm::Hs256)?.with_kid("a").verifying_key();
+    /// assert_eq!(Jwks::new([one, other]).unwrap_err(), Error::KidDuplicate);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, Error> {
         let mut set = Self::default();
         for key in keys {
@@ -105,6 +114,15 @@ impl Jwks {
     }
 
     /// Goes through the keys in the order they were given.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Jwks, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("a").verifying_key();
+    /// let keys = Jwks::from(key);
+    /// assert!(keys.iter().all(|key| key.algorithm() == Algorithm::Hs256));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, VerifyingKey> {
         self.keys.iter()
     }
@@ -124,6 +142,14 @@ impl Jwks {
     /// Returns the set as JSON to be published (RFC 7517 §5), public keys only.
     ///
     /// Keys of the HS* family are secrets and left out, so a set of those is `{"keys":[]}`.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Jwks, SigningKey};
+    ///
+    /// let secret = SigningKey::generate(Algorithm::Hs256)?.verifying_key();
+    /// assert_eq!(Jwks::from(secret).to_json(), r#"{"keys":[]}"#);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
         let keys: Vec<String> = self.keys.iter().filter_map(|key| key.to_jwk().ok()).collect();

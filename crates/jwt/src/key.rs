@@ -54,6 +54,14 @@ impl SigningKey {
     /// # Errors
     /// [`Error::AlgorithmUnavailable`] for a family that is not built in, [`Error::RandomnessUnavailable`] if the
     /// operating system gives none.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs512)?;
+    /// assert_eq!(key.expose_secret().map(<[u8]>::len), Some(64));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         Self::from_private(algorithm, crypto::generate(algorithm.row(), None)?)
     }
@@ -120,6 +128,15 @@ impl SigningKey {
     }
 
     /// Names the key in the header of its tokens (`kid`), so that a verifier with several keys finds it.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("2026-11");
+    /// assert_eq!(key.kid(), Some("2026-11"));
+    /// assert_eq!(key.verifying_key().kid(), Some("2026-11"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
         self.verifying = self.verifying.with_kid(kid);
@@ -130,6 +147,16 @@ impl SigningKey {
     ///
     /// A shared secret by the first 12 base64url characters of HMAC(secret, `countersign kid v1`) with the key's own hash,
     /// so that whoever has the secret has the kid; a key pair by the thumbprint of its public half (RFC 7638).
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let secret = b"32 bytes for an example, or more";
+    /// let here = SigningKey::from_secret(Algorithm::Hs256, secret)?.with_derived_kid();
+    /// let there = SigningKey::from_secret(Algorithm::Hs256, secret)?.with_derived_kid();
+    /// assert_eq!(here.kid(), there.kid());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn with_derived_kid(mut self) -> Self {
         self.verifying = self.verifying.with_derived_kid();
@@ -141,12 +168,35 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`Error::KeyMismatch`] for a name that is not one of the key's algorithm.
+    ///
+    #[cfg_attr(feature = "asymmetric", doc = "```")]
+    #[cfg_attr(not(feature = "asymmetric"), doc = "```ignore")]
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, dangerous};
+    ///
+    /// let key = SigningKey::generate(Algorithm::EdDsa)?.with_algorithm_name("Ed25519")?;
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// assert_eq!(dangerous::decode_unverified::<()>(&token)?.alg, "Ed25519");
+    /// assert!(countersign_jwt::Verifier::new(key.verifying_key()).verify::<()>(&token).is_ok());
+    /// assert_eq!(key.with_algorithm_name("ES256").unwrap_err(), Error::KeyMismatch);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn with_algorithm_name(mut self, name: &str) -> Result<Self, Error> {
         self.verifying = self.verifying.with_algorithm_name(name)?;
         Ok(self.with_header())
     }
 
     /// Sets the type in the header of its tokens (`typ`), in place of `JWT`; for instance `at+jwt` (RFC 9068).
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?.with_typ("at+jwt");
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(key.verifying_key());
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::TypeMismatch);
+    /// assert!(verifier.typ("at+jwt").verify::<()>(&token).is_ok());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn with_typ(mut self, typ: impl Into<String>) -> Self {
         self.typ = typ.into();
@@ -172,6 +222,16 @@ impl SigningKey {
     /// Returns the key that verifies what this one signs, of the same algorithm and kid.
     ///
     /// For the HS* family it holds the same secret, for the others the public half.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let verifier = Verifier::new(key.verifying_key());
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// assert!(verifier.verify::<()>(&token).is_ok());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         self.verifying.clone()
@@ -188,6 +248,15 @@ impl SigningKey {
     /// Returns the bytes of the shared secret, to be stored; `None` for a key pair.
     ///
     /// Whoever reads them can sign. Copies are the caller's to wipe.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let again = SigningKey::from_secret(Algorithm::Hs256, key.expose_secret().unwrap_or_default())?;
+    /// assert_eq!(again.with_derived_kid().kid(), key.with_derived_kid().kid());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn expose_secret(&self) -> Option<&[u8]> {
         match &*self.private {
@@ -203,6 +272,16 @@ impl SigningKey {
     /// [`Error::ExpiryTooEarly`], [`Error::ClaimDuplicate`], [`Error::ClaimInvalid`], [`Error::ClaimNotFinite`],
     /// [`Error::ClaimsNotObject`], [`Error::ClaimsUnwritable`], [`Error::TokenTooLong`]. [`Error::SigningFailed`] is for a
     /// key pair whose crypto library runs out of memory.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// assert_eq!(key.sign(&Claims::new(())), Err(Error::ClaimMissing("exp")));
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(600)))?;
+    /// assert_eq!(token.split('.').count(), 3);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn sign<T: Serialize>(&self, claims: &Claims<T>) -> Result<String, Error> {
         let mut token = String::new();
         self.sign_into(claims, &mut token)?;
@@ -216,6 +295,19 @@ impl SigningKey {
     ///
     /// # Errors
     /// As [`SigningKey::sign`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let mut token = String::new();
+    /// for subject in ["alice", "bob"] {
+    ///     let claims = Claims::new(()).subject(subject).expires_in(std::time::Duration::from_secs(600));
+    ///     key.sign_into(&claims, &mut token)?;
+    ///     assert_eq!(token.split('.').count(), 3);
+    /// }
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn sign_into<T: Serialize>(
         &self,
         claims: &Claims<T>,
@@ -287,6 +379,14 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// As [`SigningKey::from_secret`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Error, VerifyingKey};
+    ///
+    /// assert!(VerifyingKey::from_secret(Algorithm::Hs256, b"32 bytes for an example, or more").is_ok());
+    /// let refused = VerifyingKey::from_secret(Algorithm::Hs256, b"secret").unwrap_err();
+    /// assert_eq!(refused, Error::SecretTooShort { minimum: 32 });
+    /// ```
     pub fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
         SigningKey::from_secret(algorithm, secret).map(|key| key.verifying_key())
     }
@@ -298,6 +398,16 @@ impl VerifyingKey {
     }
 
     /// Names the key, so that it verifies only tokens whose header names it (`kid`).
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("2026-10");
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(key.verifying_key().with_kid("2026-11"));
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::UnknownKey);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
         self.kid = Some(kid.into());

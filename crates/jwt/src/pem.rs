@@ -99,6 +99,15 @@ impl SigningKey {
     ///
     /// # Errors
     /// As [`SigningKey::from_pem`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Es256)?;
+    /// let again = SigningKey::from_pkcs8_der(Algorithm::Es256, &key.expose_pkcs8_der()?)?;
+    /// assert_eq!(again.verifying_key().thumbprint()?, key.verifying_key().thumbprint()?);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
         Self::from_private(algorithm, asn1::read_pkcs8(der)?)
     }
@@ -107,6 +116,15 @@ impl SigningKey {
     ///
     /// # Errors
     /// As [`SigningKey::from_pem`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Rs256)?;
+    /// let again = SigningKey::from_pkcs1_der(Algorithm::Ps256, &key.expose_pkcs1_der()?)?;
+    /// assert_eq!(again.algorithm(), Algorithm::Ps256); // the same numbers, and another key
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn from_pkcs1_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
         Self::from_private(algorithm, asn1::read_rsa_private(der)?)
     }
@@ -115,6 +133,15 @@ impl SigningKey {
     ///
     /// # Errors
     /// As [`SigningKey::from_pem`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Error, SigningKey};
+    ///
+    /// let der = SigningKey::generate(Algorithm::Es256)?.expose_sec1_der()?;
+    /// assert!(SigningKey::from_sec1_der(Algorithm::Es256, &der).is_ok());
+    /// assert_eq!(SigningKey::from_sec1_der(Algorithm::Es384, &der).unwrap_err(), Error::KeyMismatch);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn from_sec1_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
         Self::from_private(algorithm, asn1::read_sec1(der, expected_curve(algorithm))?)
     }
@@ -152,6 +179,14 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret, [`Error::KeyMismatch`] for a key on a curve.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let pem = SigningKey::generate(Algorithm::Rs256)?.expose_pkcs1_pem()?;
+    /// assert!(pem.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn expose_pkcs1_pem(&self) -> Result<SecretText, Error> {
         let der = self.expose_pkcs1_der()?;
         write(PKCS1, &der).map(|pem| SecretText::new(Zeroizing::new(pem)))
@@ -173,6 +208,14 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret, [`Error::KeyMismatch`] for an RSA or Ed25519 key.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let pem = SigningKey::generate(Algorithm::Es256)?.expose_sec1_pem()?;
+    /// assert!(pem.starts_with("-----BEGIN EC PRIVATE KEY-----\n"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn expose_sec1_pem(&self) -> Result<SecretText, Error> {
         let der = self.expose_sec1_der()?;
         write(SEC1, &der).map(|pem| SecretText::new(Zeroizing::new(pem)))
@@ -225,6 +268,15 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// As [`SigningKey::from_pem`].
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey, VerifyingKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::EdDsa)?.verifying_key();
+    /// let again = VerifyingKey::from_spki_der(Algorithm::EdDsa, &key.to_spki_der()?)?;
+    /// assert_eq!(again.thumbprint()?, key.thumbprint()?);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn from_spki_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
         Self::from_public(algorithm, asn1::read_spki(der)?)
     }
@@ -241,6 +293,16 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Error, SigningKey};
+    ///
+    /// let public = SigningKey::generate(Algorithm::Es256)?.verifying_key().to_spki_pem()?;
+    /// assert!(public.starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    /// let shared = SigningKey::generate(Algorithm::Hs256)?.verifying_key();
+    /// assert_eq!(shared.to_spki_pem(), Err(Error::KeyIsSecret));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn to_spki_pem(&self) -> Result<String, Error> {
         write(SPKI, &self.to_spki_der()?)
     }
@@ -257,6 +319,14 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`Error::KeyIsSecret`] for a shared secret, [`Error::KeyMismatch`] for a key on a curve.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, SigningKey};
+    ///
+    /// let public = SigningKey::generate(Algorithm::Rs256)?.verifying_key().to_pkcs1_pem()?;
+    /// assert!(public.starts_with("-----BEGIN RSA PUBLIC KEY-----\n"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn to_pkcs1_pem(&self) -> Result<String, Error> {
         write(PKCS1_PUBLIC, &self.to_pkcs1_der()?)
     }

@@ -9,6 +9,20 @@ use crate::{
 };
 
 /// Room for one token's payload, kept from call to call of [`Verifier::verify_into`](crate::Verifier::verify_into).
+///
+/// ```
+/// use countersign_jwt::{Algorithm, Buffer, Claims, SigningKey, Verifier};
+///
+/// # let key = SigningKey::generate(Algorithm::Hs256)?;
+/// # let verifier = Verifier::new(key.verifying_key());
+/// let mut buffer = Buffer::new();
+/// for subject in ["alice", "bob"] {
+///     let claims = Claims::new(()).subject(subject).expires_in(std::time::Duration::from_secs(60));
+///     let token = key.sign(&claims)?;
+///     assert_eq!(verifier.verify_into::<()>(&token, &mut buffer)?.subject(), Some(subject));
+/// }
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Buffer {
     pub(crate) bytes: Vec<u8>,
@@ -27,6 +41,24 @@ impl Buffer {
 ///
 /// Reads as the custom claims themselves, and answers for the registered ones. `S` holds the text of the payload: a
 /// `String`, or a `&str` in a [`Buffer`].
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_jwt::{Algorithm, Claims, SigningKey, Timestamp, Verified, Verifier};
+///
+/// let now = Timestamp::new(1_800_000_000);
+/// let key = SigningKey::generate(Algorithm::Hs256)?.with_kid("2026-11");
+/// let claims = Claims::at((), now).issuer("me").subject("alice").audience("posts").id("7").expires_in(Duration::from_secs(60));
+///
+/// let verifier = Verifier::new(key.verifying_key()).audience("posts").clock(now);
+/// let verified: Verified<()> = verifier.verify(&key.sign(&claims)?)?;
+/// assert_eq!((verified.issuer(), verified.subject(), verified.id()), (Some("me"), Some("alice"), Some("7")));
+/// assert_eq!(verified.expires_at(), Some(Timestamp::new(1_800_000_060)));
+/// assert_eq!((verified.issued_at(), verified.not_before()), (Some(now), None));
+/// assert_eq!(verified.kid(), Some("2026-11"));
+/// assert!(verified.payload().starts_with(r#"{"iss":"me","#));
+/// # Ok::<(), countersign_jwt::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Verified<T, S = String> {
     pub(crate) claims: T,

@@ -116,6 +116,18 @@ impl Verifier {
     }
 
     /// Verifies with these keys instead, all else as before.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let (old, new) = (SigningKey::generate(Algorithm::Hs256)?, SigningKey::generate(Algorithm::Hs256)?);
+    /// let token = old.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(old.verifying_key());
+    /// assert!(verifier.verify::<()>(&token).is_ok());
+    /// let verifier = verifier.with_keys(new.verifying_key());
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::SignatureInvalid);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn with_keys(self, keys: impl Into<Jwks>) -> Self {
         let keys = keys.into();
@@ -123,6 +135,16 @@ impl Verifier {
     }
 
     /// Accepts this issuer (`iss`), byte for byte; may be called several times. Without a call any issuer is accepted.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let verifier = Verifier::new(key.verifying_key()).issuer("https://example.com");
+    /// let claims = Claims::new(()).issuer("https://example.com.evil").expires_in(std::time::Duration::from_secs(60));
+    /// assert_eq!(verifier.verify::<()>(&key.sign(&claims)?).unwrap_err(), Error::IssuerMismatch);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         let issuer = issuer.into();
@@ -131,6 +153,17 @@ impl Verifier {
 
     /// Accepts tokens meant for this audience (`aud`), byte for byte; may be called several times. Without a call only
     /// tokens without an audience are accepted.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let token = key.sign(&Claims::new(()).audience("posts").expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(key.verifying_key());
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::AudienceMismatch);
+    /// assert!(verifier.audience("posts").verify::<()>(&token).is_ok());
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn audience(self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
@@ -138,6 +171,18 @@ impl Verifier {
     }
 
     /// Sets how far clocks may differ, in whole seconds, at most [`Verifier::MAX_LEEWAY`]; a greater value is cut to it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Timestamp, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let token = key.sign(&Claims::at((), Timestamp::new(1_800_000_000)).expires_in(Duration::from_secs(60)))?;
+    /// let late = Verifier::new(key.verifying_key()).clock(Timestamp::new(1_800_000_070));
+    /// assert!(late.verify::<()>(&token).is_ok()); // ten seconds are within the usual 30
+    /// assert_eq!(late.leeway(Duration::ZERO).verify::<()>(&token).unwrap_err(), Error::TokenExpired);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
         self.with(|inner| inner.leeway = leeway.min(Self::MAX_LEEWAY))
@@ -146,6 +191,16 @@ impl Verifier {
     /// Accepts only tokens of this type (`typ`), with or without `application/` before it; for instance `at+jwt`.
     ///
     /// Without a call `JWT` in any case, or no type at all, is accepted.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(key.verifying_key()).typ("at+jwt");
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::TypeMismatch);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn typ(self, typ: impl Into<String>) -> Self {
         let typ = typ.into();
@@ -153,12 +208,34 @@ impl Verifier {
     }
 
     /// Accepts only tokens issued at most this long ago, which then need `iat`; one issued in the future is refused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Timestamp, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let token = key.sign(&Claims::at((), Timestamp::new(1_800_000_000)).expires_in(Duration::from_secs(86_400)))?;
+    /// let verifier = Verifier::new(key.verifying_key()).clock(Timestamp::new(1_800_003_700));
+    /// assert!(verifier.verify::<()>(&token).is_ok());
+    /// assert_eq!(verifier.max_age(Duration::from_secs(3600)).verify::<()>(&token).unwrap_err(), Error::TokenTooOld);
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn max_age(self, max_age: Duration) -> Self {
         self.with(|inner| inner.max_age = Some(max_age))
     }
 
     /// Accepts only tokens that have a claim of this name; may be called several times.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, Error, SigningKey, Verifier};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// let token = key.sign(&Claims::new(()).expires_in(std::time::Duration::from_secs(60)))?;
+    /// let verifier = Verifier::new(key.verifying_key()).require("sub");
+    /// assert_eq!(verifier.verify::<()>(&token).unwrap_err(), Error::ClaimMissing("sub"));
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     #[must_use]
     pub fn require(self, claim: &'static str) -> Self {
         self.with(|inner| inner.required.push(claim))
@@ -186,6 +263,22 @@ impl Verifier {
     ///
     /// # Errors
     /// The refusals of [`Error`], one for each check.
+    ///
+    /// ```
+    /// use countersign_jwt::{Algorithm, Claims, SigningKey, Verifier};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Access {
+    ///     sub: String, // registered claims are members like all others
+    /// }
+    ///
+    /// # let key = SigningKey::generate(Algorithm::Hs256)?;
+    /// # let verifier = Verifier::new(key.verifying_key());
+    /// # let token = key.sign(&Claims::new(()).subject("alice").expires_in(std::time::Duration::from_secs(60)))?;
+    /// assert_eq!(verifier.verify::<Access>(&token)?.sub, "alice");
+    /// # Ok::<(), countersign_jwt::Error>(())
+    /// ```
     pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<Verified<T>, Error> {
         let mut buffer = Buffer::new();
         let now = self.inner.clock.now();

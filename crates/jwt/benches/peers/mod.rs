@@ -53,6 +53,23 @@ impl Peers {
     }
 }
 
+/// What jsonwebtoken is told to check.
+pub(crate) fn validation(algorithm: jsonwebtoken::Algorithm) -> jsonwebtoken::Validation {
+    let mut validation = jsonwebtoken::Validation::new(algorithm);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[AUDIENCE]);
+    validation
+}
+
+/// What jwt-simple is told to check.
+pub(crate) fn options() -> jwt_simple::prelude::VerificationOptions {
+    jwt_simple::prelude::VerificationOptions {
+        allowed_issuers: Some(HashSet::from([ISSUER.to_owned()])),
+        allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
+        ..Default::default()
+    }
+}
+
 struct JsonWebToken {
     claims: Owned,
     header: jsonwebtoken::Header,
@@ -83,15 +100,12 @@ static EITHER: CryptoProvider = CryptoProvider {
 impl JsonWebToken {
     fn new(claims: Owned) -> Self {
         EITHER.install_default().expect("the only provider of this process");
-        let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
         Self {
             claims,
             header: jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256),
             encoding: jsonwebtoken::EncodingKey::from_secret(SECRET),
             decoding: jsonwebtoken::DecodingKey::from_secret(SECRET),
-            validation,
+            validation: validation(jsonwebtoken::Algorithm::HS256),
         }
     }
 
@@ -127,14 +141,7 @@ struct Simple {
 
 impl Simple {
     fn new() -> Self {
-        Self {
-            key: jwt_simple::prelude::HS256Key::from_bytes(SECRET),
-            options: jwt_simple::prelude::VerificationOptions {
-                allowed_issuers: Some(HashSet::from([ISSUER.to_owned()])),
-                allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
-                ..Default::default()
-            },
-        }
+        Self { key: jwt_simple::prelude::HS256Key::from_bytes(SECRET), options: options() }
     }
 
     /// It takes the claims by value, so they are made anew.
