@@ -56,6 +56,12 @@ pub enum Error {
     /// The address is unknown, the password wrong, or the account disabled: one answer for all.
     #[error("the email or the password is wrong")]
     InvalidCredentials,
+    /// The password that a signed-in caller gave again is wrong.
+    #[error("the password is wrong")]
+    PasswordWrong,
+    /// The change would leave no administrator who can log in.
+    #[error("the last administrator cannot be removed, disabled or demoted")]
+    LastAdmin,
     /// This kind of login is switched off by `auth.mode`.
     #[error("this kind of login is switched off")]
     ModeDisabled,

@@ -29,6 +29,8 @@ impl Error {
             Self::RoleUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "role_unknown"),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration_closed"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid_credentials"),
+            Self::PasswordWrong => (StatusCode::FORBIDDEN, "invalid_credentials"),
+            Self::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
             Self::InvalidGrant => (StatusCode::UNAUTHORIZED, "invalid_grant"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),

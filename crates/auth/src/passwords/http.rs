@@ -5,19 +5,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use guard::Principal;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Login;
 use crate::{
     Auth, Error,
-    http::{Client, JsonOrForm, OAuthError},
+    http::{Client, Json, JsonOrForm, OAuthError},
+    sessions::http::{Revoked, caller_session},
     tokens::http::TokenAnswer,
     users::{User, http::Account},
 };
 
 pub(crate) fn routes() -> Router<Auth> {
-    Router::new().route("/login", post(login)).route("/login/session", post(login_session))
+    Router::new()
+        .route("/login", post(login))
+        .route("/login/session", post(login_session))
+        .route("/me/password", post(change))
 }
 
 /// An address and a password, as JSON or as the form of RFC 6749 §4.3.2.
@@ -55,6 +60,25 @@ async fn login_session(
     let user = authenticate(&auth, request).await?;
     let cookie = auth.session_start(&user, &client, replaced).await?;
     Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    current_password: Zeroizing<String>,
+    new_password: Zeroizing<String>,
+}
+
+async fn change(
+    State(auth): State<Auth>,
+    caller: Principal,
+    Json(body): Json<Change>,
+) -> Result<JsonBody<Revoked>, Error> {
+    let user = auth.caller(&caller).await?;
+    let (_, session) = caller_session(&caller)?;
+    let Change { current_password, new_password } = body;
+    let ending = auth.password_change(&user, session, &current_password, &new_password).await?;
+    Ok(JsonBody(ending.into()))
 }
 
 async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {

@@ -7,13 +7,15 @@ pub(crate) mod storage;
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 use zxcvbn::Score;
 
 pub(crate) use self::hasher::Hasher;
 use crate::{
     Auth, Error,
-    users::{Email, User},
+    sessions::{Ending, Which},
+    users::{Email, User, UserId},
 };
 
 /// Characters a password must have: NIST SP 800-63B-4 §3.1.1.2 with a second factor at hand.
@@ -82,6 +84,43 @@ impl Auth {
             Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
             _ => Err(Error::InvalidCredentials),
         }
+    }
+
+    /// Gives an account another password and ends all its logins but one, in one step.
+    ///
+    /// # Errors
+    /// [`Error::PasswordWrong`] when `current` is not the password; [`Error::PasswordRefused`];
+    /// [`Error::HashingBusy`]; [`Error::NotFound`] when the account has gone; storage errors.
+    pub async fn password_change(
+        &self,
+        user: &User,
+        keep: Uuid,
+        current: &str,
+        new: &str,
+    ) -> Result<Ending, Error> {
+        let old = self.password_check(user.id, current).await?;
+        let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
+        let now = self.clock().now();
+        let ended = storage::password_change(self.db(), user.id, keep, old, hash, now).await?;
+        // Somebody else has changed it in the meantime.
+        let ended = ended.ok_or(Error::PasswordWrong)?;
+        tracing::info!(user = %user.id.0, "password changed");
+        Ok(self.ended(ended, &[Which::AllBut(user.id, keep)], now).await)
+    }
+
+    /// Checks the password of somebody who is signed in already, and returns its hash.
+    ///
+    /// # Errors
+    /// [`Error::PasswordWrong`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
+    pub(crate) async fn password_check(&self, id: UserId, password: &str) -> Result<String, Error> {
+        let hash = storage::password_by_user(self.db(), id).await?.ok_or(Error::NotFound)?;
+        let right = match Password::parse(password) {
+            Some(password) => {
+                self.hasher().verify(password.into_inner(), Some(hash.clone())).await?
+            }
+            None => self.hasher().verify(Zeroizing::default(), None).await?,
+        };
+        if right { Ok(hash) } else { Err(Error::PasswordWrong) }
     }
 
     /// Hashes a new password after it has met the rules.

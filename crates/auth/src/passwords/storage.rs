@@ -1,7 +1,12 @@
+use jwt::Timestamp;
+use uuid::Uuid;
+
 use crate::{
     Error,
+    revocation::{Revocation, storage::revoke},
+    sessions::{Which, storage::delete},
     storage::Db,
-    users::{Email, User},
+    users::{Email, User, UserId},
 };
 
 /// The user with this address and the hash of the password, when the account has one.
@@ -17,4 +22,45 @@ pub(crate) async fn account_by_email(
         )
         .await?;
     row.map(|row| Ok((User::from_row(&row)?, row.get("hash")?))).transpose()
+}
+
+/// The hash of an account's password.
+pub(crate) async fn password_by_user(db: &Db, id: UserId) -> Result<Option<String>, Error> {
+    let row = db.optional("SELECT hash FROM passwords WHERE user_id = $1", [id.0.into()]).await?;
+    Ok(row.map(|row| row.get("hash")).transpose()?)
+}
+
+/// Puts a new hash in the place of this old one and ends all sessions of the account but one; returns what ended
+/// as [`sessions_end`](crate::sessions::storage::sessions_end) does, or `None` where the old hash is another by now.
+pub(crate) async fn password_change(
+    db: &Db,
+    id: UserId,
+    keep: Uuid,
+    old: String,
+    new: String,
+    now: Timestamp,
+) -> Result<Option<Vec<(Uuid, Timestamp)>>, Error> {
+    let ended = db
+        .transaction(move |tx| {
+            let (old, new) = (old.clone(), new.clone());
+            Box::pin(async move {
+                let changed = tx
+                    .execute(
+                        "UPDATE passwords SET hash = $3, changed_at = $4
+                          WHERE user_id = $1 AND hash = $2",
+                        [id.0.into(), old.into(), new.into(), now.seconds().into()],
+                    )
+                    .await?;
+                if changed == 0 {
+                    return Ok(None);
+                }
+                let ended = delete(tx, Which::AllBut(id, keep), now).await?;
+                let revocations: Vec<_> =
+                    ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();
+                revoke(tx, &revocations).await?;
+                Ok(Some(ended))
+            })
+        })
+        .await?;
+    Ok(ended)
 }

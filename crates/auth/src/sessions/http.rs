@@ -114,13 +114,14 @@ fn session_id(caller: &Principal) -> Option<Uuid> {
 }
 
 /// The user and the session of a caller; every principal of this installation has both.
-fn caller_session(caller: &Principal) -> Result<(UserId, Uuid), Error> {
+pub(crate) fn caller_session(caller: &Principal) -> Result<(UserId, Uuid), Error> {
     let user = Uuid::try_parse(caller.subject()).ok().map(UserId);
     user.zip(session_id(caller)).ok_or_else(|| Denied::credentials_missing().into())
 }
 
+/// What ended, and by when.
 #[derive(Serialize)]
-struct Revoked {
+pub(crate) struct Revoked {
     revoked: Vec<Uuid>,
     effective_by: i64,
     access_expires_at: i64,

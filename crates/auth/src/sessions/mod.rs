@@ -319,28 +319,33 @@ impl Auth {
     /// Ends sessions in one step with the revocation that makes it known; in effect here when this returns.
     pub(crate) async fn end_all(&self, which: &[Which]) -> Result<Ending, Error> {
         let now = self.clock().now();
-        let mut ended =
-            storage::sessions_end(self.db(), which.to_vec(), now, self.access_expires_at(now))
-                .await?;
+        let until = self.access_expires_at(now);
+        let ended = storage::sessions_end(self.db(), which.to_vec(), now, until).await?;
+        Ok(self.ended(ended, which, now).await)
+    }
+
+    /// Puts into effect here what has ended in the database.
+    pub(crate) async fn ended(
+        &self,
+        mut ended: Vec<(Uuid, Timestamp)>,
+        which: &[Which],
+        now: Timestamp,
+    ) -> Ending {
         let forgotten = which.iter().flat_map(|which| self.sessions().forget(*which));
         ended.extend(forgotten.map(|id| (id, now)));
-        self.revocations().add(
-            ended
-                .iter()
-                .map(|(id, access_expires_at)| Revocation::of_session(*id, *access_expires_at)),
-        );
+        self.revocations().add(ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)));
         for (session, _) in &ended {
             tracing::info!(%session, "session ended");
         }
-        let access_expires_at = ended.iter().map(|(_, expires_at)| *expires_at).max();
+        let access_expires_at = ended.iter().map(|(_, until)| *until).max();
         let mut sessions: Vec<Uuid> = ended.into_iter().map(|(id, _)| id).collect();
         sessions.sort_unstable();
         sessions.dedup();
-        Ok(Ending {
+        Ending {
             sessions,
             effective_by: revocation::effective_by(self.clock()).await,
             access_expires_at: access_expires_at.unwrap_or(now),
-        })
+        }
     }
 }
 

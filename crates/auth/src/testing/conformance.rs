@@ -261,10 +261,60 @@ pub async fn a_session_has_the_roles_of_its_account_at_once(place: Place) {
             let resumed = test.auth.sessions().resume(&secret).await.unwrap().unwrap();
             resumed.user.roles.names().to_vec()
         };
-        assert_eq!(roles().await, ["admin", "user"]);
-        test.auth.user_set_roles(user.id, &["user"]).await.unwrap();
         assert_eq!(roles().await, ["user"]);
+        test.auth.user_set_roles(user.id, &["user", "admin"]).await.unwrap();
+        assert_eq!(roles().await, ["admin", "user"]);
     }
+}
+
+/// The last administrator who can log in cannot be taken, also not by two requests at once.
+pub async fn the_last_administrator_stays(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let (one, two, user) = (account(&test).await, account(&test).await, account(&test).await);
+    for admin in [&one, &two] {
+        test.auth.user_set_roles(admin.id, &["admin", "user"]).await.unwrap();
+    }
+    let is_last = |outcome: &Result<(), Error>| matches!(outcome, Err(Error::LastAdmin));
+    for _ in 0..8 {
+        let (first, second) = tokio::join!(
+            test.auth.user_set_disabled(one.id, true),
+            test.auth.user_set_roles(two.id, &["user"])
+        );
+        assert!(first.is_ok() && is_last(&second) || is_last(&first) && second.is_ok());
+        test.auth.user_set_disabled(one.id, false).await.unwrap();
+        test.auth.user_set_roles(two.id, &["admin", "user"]).await.unwrap();
+    }
+    test.auth.user_delete(one.id).await.unwrap();
+    assert!(is_last(&test.auth.user_delete(two.id).await));
+    assert!(is_last(&test.auth.user_set_disabled(two.id, true).await));
+    assert!(is_last(&test.auth.user_set_roles(two.id, &["user"]).await));
+    test.auth.user_set_roles(two.id, &["admin"]).await.unwrap();
+    test.auth.user_delete(user.id).await.unwrap();
+}
+
+/// Another password ends all other logins in one step; a wrong one changes nothing.
+pub async fn another_password_ends_all_other_logins(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let auth = &test.auth;
+    let user = auth.user_create(new_user("a@example.com")).await.unwrap();
+    let (kept, _) = begin(&test, &user, None).await;
+    let (_, other) = begin(&test, &user, None).await;
+    let tokens = auth.tokens_create(&user, &Client::default()).await.unwrap();
+    let new = "three further unrelated pebbles";
+    for (current, new) in
+        [("wrong", new), ("", new), (PASSWORD, "weak"), (PASSWORD, "a@example.com")]
+    {
+        auth.password_change(&user, kept.id, current, new).await.unwrap_err();
+    }
+    assert_eq!(auth.sessions_of(user.id).await.unwrap().len(), 3);
+    let ending = auth.password_change(&user, kept.id, PASSWORD, new).await.unwrap();
+    assert_eq!(ending.sessions.len(), 2);
+    assert!(ending.sessions.contains(&tokens.session));
+    assert!(auth.sessions().resume(&other).await.unwrap().is_none());
+    let left = auth.sessions_of(user.id).await.unwrap();
+    assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [kept.id]);
+    assert!(auth.login("a@example.com", PASSWORD).await.is_err());
+    auth.login("a@example.com", new).await.unwrap();
 }
 
 /// The database holds no secret of a session, only its hash.
@@ -329,7 +379,8 @@ async fn in_store(place: &Place, store: Store) -> TestAuth {
 /// An account that is made once for each database.
 pub(super) async fn account(test: &TestAuth) -> User {
     let email = format!("{}@example.com", test.auth.ids().next());
-    let user = somebody(test, &email);
+    let roles = Roles::new(&["user"], &Config::default().accounts.roles).unwrap();
+    let user = User { roles, ..somebody(test, &email) };
     users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await.unwrap();
     user
 }

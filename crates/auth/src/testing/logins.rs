@@ -211,13 +211,13 @@ pub async fn other_roles_end_tokens_and_no_session(place: Place) {
         (TestAuth::new(&place).await.unwrap(), TestAuth::new(&place).await.unwrap());
     let user = account(&here).await;
     let before = login(&here, &user).await;
-    here.auth.user_set_roles(user.id, &["user"]).await.unwrap();
+    here.auth.user_set_roles(user.id, &["admin", "user"]).await.unwrap();
     assert_eq!(code(&here.auth, &before).await, "token_revoked");
     assert_eq!(until_refused(&there.auth, &before).await, "token_revoked");
     let after = refresh(&there, &before).await.unwrap();
     for instance in [&here, &there] {
         let caller = bearer(&instance.auth, &after).await.unwrap();
-        assert_eq!(caller.roles(), ["user"]);
+        assert_eq!(caller.roles(), ["admin", "user"]);
     }
 }
 

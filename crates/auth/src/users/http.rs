@@ -12,7 +12,10 @@ use super::User;
 use crate::{Auth, Error, http::Json};
 
 pub(crate) fn routes() -> Router<Auth> {
-    Router::new().route("/register", post(register)).route("/me", get(me))
+    Router::new()
+        .route("/register", post(register))
+        .route("/me", get(me))
+        .route("/me/delete", post(delete_me))
 }
 
 #[derive(Deserialize)]
@@ -56,4 +59,21 @@ async fn register(
 async fn me(State(auth): State<Auth>, caller: Principal) -> Result<JsonBody<Account>, Error> {
     let user = auth.caller(&caller).await?;
     Ok(JsonBody(user.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deletion {
+    password: Zeroizing<String>,
+}
+
+async fn delete_me(
+    State(auth): State<Auth>,
+    caller: Principal,
+    Json(body): Json<Deletion>,
+) -> Result<StatusCode, Error> {
+    let user = auth.caller(&caller).await?;
+    auth.password_check(user.id, &body.password).await?;
+    auth.user_delete(user.id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -67,6 +67,15 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// Says whether an administrator is none after it.
+    pub(crate) fn takes_an_admin(&self) -> bool {
+        match self {
+            Self::Roles(roles) => !roles.names().iter().any(|role| role == roles::ADMIN),
+            Self::Disabled | Self::Deleted => true,
+            Self::Enabled | Self::SignedOut => false,
+        }
+    }
+
     pub(crate) fn ends_sessions(&self) -> bool {
         matches!(self, Self::Disabled | Self::Deleted | Self::SignedOut)
     }
@@ -134,7 +143,7 @@ impl Auth {
     /// Gives an account other roles, at once: tokens with the old ones are dead, the logins go on and get the new ones.
     ///
     /// # Errors
-    /// [`Error::RoleUnknown`]; [`Error::NotFound`]; storage errors.
+    /// [`Error::RoleUnknown`]; [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_roles(&self, id: UserId, roles: &[&str]) -> Result<(), Error> {
         let roles = Roles::new(roles, &self.config().accounts.roles)?;
         self.change(id, Change::Roles(roles)).await
@@ -143,7 +152,7 @@ impl Auth {
     /// Keeps an account from logging in and ends all its logins at once, or lets it log in again.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; storage errors.
+    /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_disabled(&self, id: UserId, disabled: bool) -> Result<(), Error> {
         self.change(id, if disabled { Change::Disabled } else { Change::Enabled }).await
     }
@@ -151,7 +160,7 @@ impl Auth {
     /// Removes an account and all that is its own; its logins end at once.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; storage errors.
+    /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_delete(&self, id: UserId) -> Result<(), Error> {
         self.change(id, Change::Deleted).await
     }
@@ -169,7 +178,6 @@ impl Auth {
         let ends_sessions = change.ends_sessions();
         tracing::info!(user = %id.0, ?change, "account changed");
         let generation = storage::user_change(self.db(), id, change, until).await?;
-        let generation = generation.ok_or(Error::NotFound)?;
         if ends_sessions {
             self.sessions().forget(Which::All(id));
         }

@@ -1,11 +1,13 @@
 use jwt::Timestamp;
+use uuid::Uuid;
 
 use super::{Change, Email, User, UserId};
 use crate::{
     Error,
     revocation::{Revocation, storage::revoke},
+    roles::ADMIN,
     sessions::{Which, storage::delete},
-    storage::{Db, StorageError},
+    storage::{Db, StorageError, Tx},
 };
 
 /// Makes an account and its password in one step.
@@ -76,45 +78,62 @@ pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>
 }
 
 /// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
-/// new generation, or `None` where there is no such account. `until` is when the last of those tokens expires.
+/// new generation. `until` is when the last of those tokens expires.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
 pub(crate) async fn user_change(
     db: &Db,
     id: UserId,
     change: Change,
     until: Timestamp,
-) -> Result<Option<i64>, Error> {
-    let generation = db
-        .transaction(move |tx| {
-            let change = change.clone();
-            Box::pin(async move {
-                let (disabled, roles) = match &change {
-                    Change::Roles(roles) => (None, Some(roles.to_stored())),
-                    Change::Disabled => (Some(true), None),
-                    Change::Enabled => (Some(false), None),
-                    Change::Deleted | Change::SignedOut => (None, None),
-                };
-                let row = tx
-                    .optional(
-                        "UPDATE users SET generation = generation + 1,
+) -> Result<i64, Error> {
+    db.transaction(move |tx| {
+        let change = change.clone();
+        Box::pin(async move {
+            let (disabled, roles) = match &change {
+                Change::Roles(roles) => (None, Some(roles.to_stored())),
+                Change::Disabled => (Some(true), None),
+                Change::Enabled => (Some(false), None),
+                Change::Deleted | Change::SignedOut => (None, None),
+            };
+            if change.takes_an_admin() && is_last_admin(tx, id).await? {
+                return Ok(Err(Error::LastAdmin));
+            }
+            let row = tx
+                .optional(
+                    "UPDATE users SET generation = generation + 1,
                                 disabled = COALESCE($2, disabled), roles = COALESCE($3, roles)
                           WHERE id = $1 RETURNING generation",
-                        [id.0.into(), disabled.into(), roles.into()],
-                    )
-                    .await?;
-                let Some(row) = row else { return Ok(None) };
-                let mut until = until;
-                if change.ends_sessions() {
-                    let ended = delete(tx, Which::All(id), until).await?;
-                    until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
-                }
-                if matches!(change, Change::Deleted) {
-                    tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
-                }
-                let generation = row.get("generation")?;
-                revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-                Ok(Some(generation))
-            })
+                    [id.0.into(), disabled.into(), roles.into()],
+                )
+                .await?;
+            let Some(row) = row else { return Ok(Err(Error::NotFound)) };
+            let mut until = until;
+            if change.ends_sessions() {
+                let ended = delete(tx, Which::All(id), until).await?;
+                until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+            }
+            if matches!(change, Change::Deleted) {
+                tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
+            }
+            let generation = row.get("generation")?;
+            revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
+            Ok(Ok(generation))
         })
+    })
+    .await?
+}
+
+/// Says whether this account is an administrator who can log in, and no other is.
+async fn is_last_admin(tx: &mut Tx, id: UserId) -> Result<bool, StorageError> {
+    let rows = tx
+        .all(
+            "SELECT id FROM users
+              WHERE disabled = $1 AND (' ' || roles || ' ') LIKE $2 LIMIT 2",
+            [false.into(), format!("% {ADMIN} %").into()],
+        )
         .await?;
-    Ok(generation)
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?;
+    Ok(ids == [id.0])
 }

@@ -15,6 +15,8 @@ on_every_engine!(
     a_session_ends_by_itself,
     a_session_ends_with_its_account,
     a_session_has_the_roles_of_its_account_at_once,
+    the_last_administrator_stays,
+    another_password_ends_all_other_logins,
     a_refresh_goes_on_with_the_session,
     a_token_used_twice_at_once_is_answered_with_the_newest,
     refreshes_at_the_same_moment_agree,

@@ -293,6 +293,99 @@ async fn another_mode_signs_no_one_out() {
     }
 }
 
+/// Clients of both kinds work on without a pause while the instance behind their address changes its mode.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_mode_under_load_signs_no_one_out() {
+    use std::sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    };
+
+    let place = Place::disk().await;
+    let mut instances = Vec::new();
+    for mode in [Mode::Both, Mode::Jwt, Mode::Session] {
+        let mut config = Config::default();
+        config.auth.mode = mode;
+        instances.push(Client::on(&place, config).await);
+    }
+    let both = &instances[0];
+    both.register("a@example.com").await;
+    let active = Arc::new(RwLock::new(both.app.clone()));
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let by_cookie = number % 2 == 0;
+        let mut tokens = both.login("a@example.com").await;
+        let cookie = both.login_session().await;
+        let (active, stop, asked) = (Arc::clone(&active), Arc::clone(&stop), Arc::clone(&asked));
+        clients.push(tokio::spawn(async move {
+            while !stop.load(Relaxed) {
+                let app = active.read().expect("not poisoned").clone();
+                let request = if by_cookie {
+                    get("/me", header::COOKIE, &cookie)
+                } else {
+                    get("/me", header::AUTHORIZATION, &tokens.access)
+                };
+                let answer = ask(&app, request).await;
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                if !by_cookie {
+                    let body = json!({ "refresh_token": tokens.refresh });
+                    let answer = ask(&app, post("/refresh", &body)).await;
+                    match answer.status {
+                        200 => tokens = Tokens::of(&answer),
+                        // Offered no longer; the access token goes on.
+                        _ => assert_eq!(code(&answer), (404, "mode_disabled")),
+                    }
+                }
+                asked.fetch_add(1, Relaxed);
+            }
+        }));
+    }
+    for flip in 0..30 {
+        *active.write().expect("not poisoned") = instances[flip % 3].app.clone();
+        let seen = asked.load(Relaxed);
+        while asked.load(Relaxed) < seen + 20
+            && !clients.iter().any(tokio::task::JoinHandle::is_finished)
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+    stop.store(true, Relaxed);
+    for client in clients {
+        client.await.expect("never signed out");
+    }
+}
+
+#[tokio::test]
+async fn the_account_is_changed_and_removed_with_its_password() {
+    let client = Client::registered().await;
+    let own = client.login("a@example.com").await;
+    let other = client.login("a@example.com").await;
+    let new = "three further unrelated pebbles";
+    let ask_with = async |path: &str, body: Value| {
+        let mut request = post(path, &body);
+        let value = own.access.parse().expect("a header");
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        ask(&client.app, request).await
+    };
+    let change =
+        |current: &str, new: &str| json!({ "current_password": current, "new_password": new });
+    let wrong = ask_with("/me/password", change("wrong", new)).await;
+    assert_eq!(code(&wrong), (403, "invalid_credentials"));
+    let weak = ask_with("/me/password", change(PASSWORD, "password")).await;
+    assert_eq!(code(&weak), (422, "password_refused"));
+    let changed = ask_with("/me/password", change(PASSWORD, new)).await;
+    assert_eq!((changed.status, &changed.body["revoked"]), (200, &json!([sid(&other.access)])));
+    assert_eq!(client.me(header::AUTHORIZATION, &other.access).await, "token_revoked");
+    assert_eq!(client.me(header::AUTHORIZATION, &own.access).await, "accepted");
+
+    let wrong = ask_with("/me/delete", json!({ "password": PASSWORD })).await;
+    assert_eq!(code(&wrong), (403, "invalid_credentials"));
+    assert_eq!(ask_with("/me/delete", json!({ "password": new })).await.status, 204);
+    assert_eq!(client.me(header::AUTHORIZATION, &own.access).await, "token_revoked");
+    client.register("a@example.com").await;
+}
+
 #[tokio::test]
 async fn the_application_gives_claims_of_its_own_by_token_and_by_cookie() {
     use axum::routing::get as route;
