@@ -1,6 +1,8 @@
-//! What the slices' routes share: reading bodies, writing problems, cookies, the cross-site rule.
+//! What the slices' routes share: reading bodies, writing problems, cookies, the cross-site rule, who the
+//! client is.
 
 mod body;
+pub(crate) mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 mod problem;
