@@ -7,10 +7,11 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
 };
 use ipnet::IpNet;
 
+use super::device::device_name;
 use crate::Auth;
 
 /// Where a request comes from.
@@ -21,13 +22,21 @@ pub(crate) struct Client {
     /// The client's address; an IPv4 address is never written as IPv6. `None` when the application does
     /// not tell handlers who connects (`into_make_service_with_connect_info`).
     pub(crate) address: Option<IpAddr>,
+    /// What its program calls itself, such as "Firefox on Linux": a hint for its user, no fact. At most 64
+    /// characters, none of them a control character.
+    pub(crate) device: String,
 }
 
 impl Client {
     /// The client of a request, when these proxies are believed.
     pub(crate) fn of(request: &Parts, proxies: &[IpNet]) -> Self {
+        let headers = &request.headers;
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
-        Self { address: peer.map(|peer| address(peer.0.ip(), &request.headers, proxies)) }
+        let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        Self {
+            address: peer.map(|peer| address(peer.0.ip(), headers, proxies)),
+            device: device_name(&String::from_utf8_lossy(user_agent)),
+        }
     }
 }
 
@@ -74,7 +83,7 @@ fn parse(element: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderValue, Request};
+    use axum::http::Request;
 
     use super::*;
 
@@ -178,6 +187,22 @@ mod tests {
         request.headers.insert("forwarded", HeaderValue::from_static("for=198.51.100.1"));
         let proxies = ["10.0.0.0/8".parse().expect("a network")];
         assert_eq!(Client::of(&request, &proxies).address, Some([10, 0, 0, 1].into()));
+    }
+
+    #[test]
+    fn the_device_is_what_the_user_agent_says() {
+        let device = |user_agent: Option<&[u8]>| {
+            let mut request = Request::new(()).into_parts().0;
+            if let Some(user_agent) = user_agent {
+                let user_agent = HeaderValue::from_bytes(user_agent).expect("a header");
+                request.headers.insert(USER_AGENT, user_agent);
+            }
+            Client::of(&request, &[]).device
+        };
+        assert_eq!(device(Some(b"curl/8.14.1")), "curl");
+        assert_eq!(device(Some(b"curl\xff/8.14.1")), "curl");
+        assert_eq!(device(Some(b"\xff\xfe")), "unknown device");
+        assert_eq!(device(None), "unknown device");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod body;
 pub(crate) mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
+mod device;
 mod problem;
 
 use axum::{
