@@ -171,6 +171,9 @@ impl Auth {
     }
 
     /// The routes of this installation, to be merged into or nested under an application's own.
+    ///
+    /// The address of a client is known when the application is served with
+    /// [`into_make_service_with_connect_info::<SocketAddr>`](Router::into_make_service_with_connect_info).
     pub fn router(&self) -> Router {
         http::router(self.clone())
     }

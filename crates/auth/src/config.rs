@@ -69,7 +69,9 @@ pub struct Http {
     /// Cookies, the cross-site check and links in mail follow it. Without it, `http://` and the address
     /// it listens on.
     pub public_url: Option<PublicUrl>,
-    /// Proxies whose `X-Forwarded-For` is believed, as CIDR networks; none by default. No effect yet.
+    /// Proxies whose `X-Forwarded-For` is believed, as CIDR networks such as `10.0.0.0/8`; none by default.
+    /// The client is then the right-most address in it that is not one of them, else whoever connects.
+    /// Each of them has to append the address that connects to it, or to set the header anew.
     #[config(default = [])]
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.

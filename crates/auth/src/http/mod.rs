@@ -1,9 +1,11 @@
-//! What the slices' routes share: reading bodies, writing problems, cookies, the cross-site rule.
+//! What the slices' routes share: reading bodies, writing problems, cookies, the cross-site rule, who the
+//! client is.
 
 mod body;
 mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
+mod device;
 mod problem;
 
 use axum::{

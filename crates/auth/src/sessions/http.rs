@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -202,7 +202,7 @@ async fn refresh_token(
 struct Login {
     id: Uuid,
     device: String,
-    address: String,
+    address: Option<IpAddr>,
     created_at: i64,
     last_used_at: i64,
     current: bool,

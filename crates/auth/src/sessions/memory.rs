@@ -126,7 +126,7 @@ mod tests {
                 created_at: Timestamp::new(1),
                 last_used_at: Timestamp::new(1),
                 device: String::new(),
-                address: String::new(),
+                address: None,
             };
             let secret = OpaqueSecret::generate().expect("randomness").hash();
             store

@@ -5,7 +5,7 @@ pub(crate) mod http;
 mod memory;
 pub(crate) mod storage;
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use jwt::Timestamp;
 use uuid::Uuid;
@@ -43,8 +43,8 @@ pub struct Session {
     pub last_used_at: Timestamp,
     /// What it was begun with: the name of a browser or program.
     pub device: String,
-    /// The address that it was begun or last refreshed from.
-    pub address: String,
+    /// The address that it was begun or last refreshed from, where it is known.
+    pub address: Option<IpAddr>,
 }
 
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -260,8 +260,8 @@ impl Auth {
             user_id: user.id,
             created_at: now,
             last_used_at: now,
-            device: client.device().to_owned(),
-            address: client.address(),
+            device: client.device.clone(),
+            address: client.address,
         };
         let sessions = self.sessions();
         let begun = Begun {

@@ -29,8 +29,8 @@ impl SessionStore for DatabaseSessions {
             user_id.into(),
             session.created_at.seconds().into(),
             session.last_used_at.seconds().into(),
-            session.device.into(),
-            session.address.into(),
+            session.device.as_str().into(),
+            session.address_to_stored().into(),
             generation.into(),
             false.into(),
         ];
@@ -123,8 +123,13 @@ impl Session {
             created_at: Timestamp::new(row.get("began_at")?),
             last_used_at: Timestamp::new(row.get("last_used_at")?),
             device: row.get("device")?,
-            address: row.get("address")?,
+            // Empty where it was not known.
+            address: row.get::<String>("address")?.parse().ok(),
         })
+    }
+
+    pub(crate) fn address_to_stored(&self) -> String {
+        self.address.map(|address| address.to_string()).unwrap_or_default()
     }
 }
 

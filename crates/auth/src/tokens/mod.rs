@@ -97,8 +97,8 @@ impl Auth {
             user_id: user.id,
             created_at: now,
             last_used_at: now,
-            device: client.device().to_owned(),
-            address: client.address(),
+            device: client.device.clone(),
+            address: client.address,
         };
         let begun = Begun {
             session: session.clone(),
@@ -129,7 +129,7 @@ impl Auth {
             token,
             now,
             access_expires_at: self.access_expires_at(now),
-            address: client.address(),
+            address: client.address,
             dead: self.tokens_dead(now),
         };
         match storage::refresh(self.db(), attempt).await? {

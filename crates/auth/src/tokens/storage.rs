@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use jwt::Timestamp;
 
 use super::refresh::{FirstUses, RefreshToken, Use};
@@ -27,7 +29,7 @@ pub(crate) struct Attempt {
     pub(crate) now: Timestamp,
     /// When the access token expires that is the answer.
     pub(crate) access_expires_at: Timestamp,
-    pub(crate) address: String,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) dead: Dead,
 }
 
@@ -52,8 +54,8 @@ pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> 
         user_id.into(),
         FirstUses::default().to_stored().into(),
         access_expires_at.seconds().into(),
-        session.device.into(),
-        session.address.into(),
+        session.device.as_str().into(),
+        session.address_to_stored().into(),
         session.created_at.seconds().into(),
         generation.into(),
         false.into(),
@@ -91,6 +93,7 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
             Box::pin(async move {
                 let Attempt { token, now, access_expires_at, address, dead } = attempt;
                 let id = token.session;
+                let address = address.map(|address| address.to_string());
                 let row = tx
                     .optional(
                         "SELECT r.session_id, r.user_id, r.counter, r.first_uses, r.access_expires_at,
@@ -119,7 +122,7 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
                         let next = token.counter.max(stored).saturating_add(1);
                         tx.execute(
                             "UPDATE refresh_tokens SET counter = $2, first_uses = $3,
-                                 access_expires_at = $4, address = $5, last_used_at = $6
+                                 access_expires_at = $4, address = COALESCE($5, address), last_used_at = $6
                               WHERE session_id = $1",
                             [
                                 id.into(),

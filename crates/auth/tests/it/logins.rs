@@ -251,6 +251,44 @@ async fn logins_are_listed_and_ended_from_another_device() {
 }
 
 #[tokio::test]
+async fn a_login_is_listed_with_the_program_and_the_address_it_came_from() {
+    use axum::extract::ConnectInfo;
+    use std::net::SocketAddr;
+
+    let client = Client::registered().await;
+    let from = |mut request: Request<Body>, peer: &str, agent: &str| {
+        let peer: SocketAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.headers_mut().insert(header::USER_AGENT, agent.parse().expect("a header"));
+        // Nobody trusts this client's word.
+        request.headers_mut().insert("x-forwarded-for", "10.9.8.7".parse().expect("a header"));
+        request
+    };
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    let credentials = json!({ "email": "a@example.com", "password": PASSWORD });
+    for path in ["/login", "/login/session"] {
+        ask(&client.app, from(post(path, &credentials), "192.0.2.7:5000", agent)).await;
+    }
+    let request = from(post("/login", &credentials), "192.0.2.7:5000", "curl/8.11.0");
+    let tokens = Tokens::of(&ask(&client.app, request).await);
+    let body = json!({ "refresh_token": tokens.refresh });
+    ask(&client.app, from(post("/refresh", &body), "[2001:db8::1]:5000", "x")).await;
+    let list = client.with_bearer("GET", "/sessions", &tokens.access).await;
+    let seen: Vec<Value> = list.body["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| json!([item["device"], item["address"]]))
+        .collect();
+    let expected = [
+        json!(["curl", "2001:db8::1"]),
+        json!(["Firefox on Linux", "192.0.2.7"]),
+        json!(["Firefox on Linux", "192.0.2.7"]),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_cannot_end_sessions_by_cookie() {
     let client = Client::registered().await;
     let cookie = client.login_session().await;

@@ -129,7 +129,6 @@ fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
     let unset = Config::default();
     let ignored = [
         ("http.metrics_listen", config.http.metrics_listen.is_some()),
-        ("http.trusted_proxies", !config.http.trusted_proxies.is_empty()),
         ("keys.rotation", config.keys.rotation != unset.keys.rotation),
         ("mail.from", config.mail.from.is_some()),
         ("mail.password_file", config.mail.password_file.is_some()),
