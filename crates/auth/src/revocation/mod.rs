@@ -181,6 +181,14 @@ impl Revocations {
             || live.old.concerns(session, user, generation)
     }
 
+    /// Says whether this session has been ended.
+    #[must_use]
+    pub fn has_session(&self, session: Uuid) -> bool {
+        let live = self.live.load();
+        let id = session.as_u128();
+        live.recent.sessions.contains_key(&id) || live.old.sessions.contains_key(&id)
+    }
+
     /// Adds revocations; those that are known already change nothing.
     pub fn add(&self, revocations: impl IntoIterator<Item = Revocation>) {
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);

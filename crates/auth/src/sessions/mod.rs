@@ -320,7 +320,18 @@ impl Auth {
     pub(crate) async fn end_all(&self, which: &[Which]) -> Result<Ending, Error> {
         let now = self.clock().now();
         let until = self.access_expires_at(now);
-        let ended = storage::sessions_end(self.db(), which.to_vec(), now, until).await?;
+        // What has ended already is not written again, however often it is asked for.
+        let (known, new): (Vec<Which>, Vec<Which>) = which.iter().partition(
+            |which| matches!(which, Which::One(id) if self.revocations().has_session(*id)),
+        );
+        let mut ended = match new.as_slice() {
+            [] => Vec::new(),
+            _ => storage::sessions_end(self.db(), new, now, until).await?,
+        };
+        ended.extend(known.into_iter().filter_map(|which| match which {
+            Which::One(id) => Some((id, until)),
+            _ => None,
+        }));
         Ok(self.ended(ended, which, now).await)
     }
 
