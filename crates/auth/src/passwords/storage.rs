@@ -54,6 +54,13 @@ pub(crate) async fn password_change(
                 if changed == 0 {
                     return Ok(None);
                 }
+                // A login that has checked the old password and not yet begun its session begins none. No revocation
+                // tells of this generation: the tokens of the login that stays are good.
+                tx.execute(
+                    "UPDATE users SET generation = generation + 1 WHERE id = $1",
+                    [id.0.into()],
+                )
+                .await?;
                 let ended = delete(tx, Which::AllBut(id, keep), now).await?;
                 let revocations: Vec<_> =
                     ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();

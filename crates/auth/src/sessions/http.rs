@@ -217,7 +217,7 @@ struct Logins {
 /// The page that is asked for: what comes after an id, so many at most.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Page {
+struct Asked {
     after: Option<Uuid>,
     limit: Option<usize>,
 }
@@ -230,15 +230,14 @@ const MAX_PAGE: usize = 200;
 async fn list(
     State(auth): State<Auth>,
     caller: Principal,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    page: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Logins>, Error> {
     let Query(page) = page
         .map_err(|_| Error::QueryInvalid("the query takes after (an id) and limit (a number)"))?;
     let (user, current) = caller_session(&caller)?;
     let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let mut sessions = auth.sessions_of(user).await?;
-    // Newest first, and ids rise with time.
-    sessions.retain(|session| page.after.is_none_or(|after| session.id < after));
+    // One more, to know whether there is a next page.
+    let mut sessions = auth.sessions_of(user, page.after, limit + 1).await?;
     let more = sessions.len() > limit;
     sessions.truncate(limit);
     let next = sessions.last().filter(|_| more).map(|session| session.id);

@@ -7,12 +7,12 @@ use std::{
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, Dead, Refused, Session, SessionStore, Which};
+use super::{Answer, Begun, Dead, Page, Refused, Session, SessionStore, Which};
 use crate::{Error, secret::SecretHash, users::UserId};
 
 /// Sessions that one account may have at once; a further login ends the oldest. The memory of this store
 /// is bounded by the accounts, not by how often somebody logs in.
-const PER_USER: usize = 100;
+const PER_USER: usize = 1_000;
 
 /// Sessions in the memory of this process: gone when it ends.
 #[derive(Default)]
@@ -80,10 +80,13 @@ impl SessionStore for MemorySessions {
         answer(())
     }
 
-    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>> {
+    fn list(&self, page: Page) -> Answer<'_, Vec<Session>> {
         let table = self.table();
-        let own = table.by_user.get(&user).into_iter().flatten();
-        answer(own.filter_map(|secret| table.sessions.get(secret)).cloned().collect())
+        let own = table.by_user.get(&page.user).into_iter().flatten().rev();
+        let own = own.filter_map(|secret| table.sessions.get(secret));
+        let own = own.filter(|session| page.after.is_none_or(|after| session.id < after));
+        let own = own.filter(|session| !page.dead.holds(session));
+        answer(own.take(page.limit).cloned().collect())
     }
 
     fn forget(&self, which: Which) -> Vec<Uuid> {
@@ -114,12 +117,12 @@ mod tests {
     use crate::secret::OpaqueSecret;
 
     #[tokio::test]
-    async fn an_account_keeps_its_hundred_newest_sessions() {
+    async fn an_account_keeps_its_thousand_newest_sessions() {
         let store = MemorySessions::default();
         let user_id = UserId(Uuid::nil());
         let dead = Dead { created_before: 0, used_before: 0 };
         let mut secrets = Vec::new();
-        for number in 0..150_u128 {
+        for number in 0..1_050_u128 {
             let session = Session {
                 id: Uuid::from_u128(number),
                 user_id,

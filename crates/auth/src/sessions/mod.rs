@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     Auth, Clock, Error,
-    config::{self, Store},
+    config::{self, Store, WhenStale},
     http::{Client, cookie::SessionCookie, csrf::CrossSite},
     revocation::{self, Revocation, Revocations},
     secret::{OpaqueSecret, SecretHash},
@@ -25,6 +25,10 @@ use crate::{
     tokens::CustomClaims,
     users::{self, User, UserId},
 };
+
+/// Logins of each kind that an account may have in the database; a further one takes the place of the one that was not
+/// used the longest.
+pub(crate) const PER_USER: i64 = 10_000;
 
 /// The last use is written at most this often, and what is known of a session is believed this long: one that
 /// is used a thousand times a minute is read and written once.
@@ -63,8 +67,8 @@ pub(crate) trait SessionStore: Send + Sync {
     /// Notes that a session was used.
     fn touch(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, ()>;
 
-    /// This user's sessions, dead or alive.
-    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>>;
+    /// A page of this user's live sessions, the newest first.
+    fn list(&self, page: Page) -> Answer<'_, Vec<Session>>;
 
     /// Forgets sessions that are held outside of the database, whose step has been taken, and returns their ids.
     fn forget(&self, which: Which) -> Vec<Uuid>;
@@ -79,6 +83,15 @@ pub(crate) struct Begun {
     pub(crate) generation: i64,
     /// The session that came with the request for this one.
     pub(crate) replaced: Option<SecretHash>,
+    pub(crate) dead: Dead,
+}
+
+/// Sessions of a user, the newest first: those after an id, so many at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) user: UserId,
+    pub(crate) after: Option<Uuid>,
+    pub(crate) limit: usize,
     pub(crate) dead: Dead,
 }
 
@@ -129,6 +142,7 @@ pub(crate) struct Sessions {
     store: Box<dyn SessionStore>,
     cache: Cache,
     revocations: Arc<Revocations>,
+    refuses_when_stale: bool,
     db: Db,
     clock: Clock,
     idle: i64,
@@ -155,6 +169,7 @@ impl Sessions {
             store,
             cache: Cache::default(),
             revocations: Arc::clone(revocations),
+            refuses_when_stale: config.revocation.when_stale == WhenStale::Closed,
             db: db.clone(),
             clock: clock.clone(),
             idle: seconds(config.sessions.idle),
@@ -183,7 +198,9 @@ impl Sessions {
         if let Some(known) = self.cache.get(&hash) {
             let fresh =
                 now.seconds().abs_diff(known.read_at.seconds()) < TOUCH_EVERY.unsigned_abs();
-            if fresh && !self.is_revoked(&known) {
+            // An instance that is to refuse what it cannot be sure of does not believe its memory either.
+            let sure = !self.refuses_when_stale || !self.revocations.is_stale();
+            if fresh && sure && !self.is_revoked(&known) {
                 return Ok((!self.dead(now).holds(&known.session)).then_some(known));
             }
             self.cache.remove(&hash);
@@ -280,18 +297,25 @@ impl Auth {
         Ok((session, secret))
     }
 
-    /// The live sessions of a user, the newest first, by cookie and by tokens alike.
+    /// The live sessions of a user by cookie and by tokens alike, the newest first: those after an id, and so many at
+    /// most.
     ///
     /// # Errors
     /// Storage errors.
-    pub async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>, Error> {
+    pub async fn sessions_of(
+        &self,
+        user: UserId,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Session>, Error> {
         let now = self.clock().now();
-        let mut sessions = self.sessions().store.list(user).await?;
-        sessions.retain(|session| !self.sessions().dead(now).holds(session));
-        let by_tokens = storage::sessions_by_tokens(self.db(), user).await?;
-        let dead = self.tokens_dead(now);
-        sessions.extend(by_tokens.into_iter().filter(|session| !dead.holds(session)));
+        let page = |dead| Page { user, after, limit, dead };
+        let by_cookie = page(self.sessions().dead(now));
+        let mut sessions = self.sessions().store.list(by_cookie).await?;
+        let by_tokens = page(self.tokens_dead(now));
+        sessions.extend(storage::sessions_by_tokens(self.db(), by_tokens).await?);
         sessions.sort_unstable_by_key(|session| std::cmp::Reverse(session.id));
+        sessions.truncate(limit);
         Ok(sessions)
     }
 

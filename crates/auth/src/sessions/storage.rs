@@ -1,12 +1,12 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, Refused, Session, SessionStore, Which};
+use super::{Answer, Begun, PER_USER, Page, Refused, Session, SessionStore, Which};
 use crate::{
     Error,
     revocation::{Revocation, storage::revoke},
     secret::SecretHash,
-    storage::{Db, Row, StorageError, Tx},
+    storage::{Db, Row, StorageError, Tx, Value},
     users::UserId,
 };
 
@@ -41,6 +41,13 @@ impl SessionStore for DatabaseSessions {
                     "DELETE FROM sessions
                       WHERE user_id = $1 AND (created_at < $2 OR last_used_at < $3)",
                     [user_id.into(), dead.created_before.into(), dead.used_before.into()],
+                )
+                .await?;
+                tx.execute(
+                    "DELETE FROM sessions WHERE id IN
+                         (SELECT id FROM sessions WHERE user_id = $1
+                           ORDER BY last_used_at DESC LIMIT 1000 OFFSET $2)",
+                    [user_id.into(), (PER_USER - 1).into()],
                 )
                 .await?;
                 let begun = tx.execute(
@@ -96,14 +103,16 @@ impl SessionStore for DatabaseSessions {
         })
     }
 
-    fn list(&self, user: UserId) -> Answer<'_, Vec<Session>> {
+    fn list(&self, page: Page) -> Answer<'_, Vec<Session>> {
         Box::pin(async move {
             let rows = self
                 .0
                 .all(
                     "SELECT id AS session_id, user_id, created_at AS began_at, last_used_at, device, address
-                       FROM sessions WHERE user_id = $1",
-                    [user.0.into()],
+                       FROM sessions
+                      WHERE user_id = $1 AND created_at >= $2 AND last_used_at >= $3 AND id < $4
+                      ORDER BY id DESC LIMIT $5",
+                    page.binds(),
                 )
                 .await?;
             rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()
@@ -133,13 +142,27 @@ impl Session {
     }
 }
 
-/// The sessions of a user that are held by tokens, dead or alive.
-pub(super) async fn sessions_by_tokens(db: &Db, user: UserId) -> Result<Vec<Session>, Error> {
+impl Page {
+    fn binds(self) -> [Value; 5] {
+        [
+            self.user.0.into(),
+            self.dead.created_before.into(),
+            self.dead.used_before.into(),
+            self.after.unwrap_or(Uuid::max()).into(),
+            i64::try_from(self.limit).unwrap_or(i64::MAX).into(),
+        ]
+    }
+}
+
+/// A page of a user's live sessions that are held by tokens, the newest first.
+pub(super) async fn sessions_by_tokens(db: &Db, page: Page) -> Result<Vec<Session>, Error> {
     let rows = db
         .all(
             "SELECT session_id, user_id, created_at AS began_at, last_used_at, device, address
-               FROM refresh_tokens WHERE user_id = $1",
-            [user.0.into()],
+               FROM refresh_tokens
+              WHERE user_id = $1 AND created_at >= $2 AND last_used_at >= $3 AND session_id < $4
+              ORDER BY session_id DESC LIMIT $5",
+            page.binds(),
         )
         .await?;
     rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()

@@ -160,7 +160,8 @@ pub async fn a_session_lives_until_it_is_ended(place: Place) {
         store.touch(secret.hash(), session.created_at).await.unwrap();
         let used = store.find(secret.hash()).await.unwrap().unwrap();
         assert_eq!(used.last_used_at, later, "the last use never goes back");
-        assert_eq!(store.list(user.id).await.unwrap(), [used]);
+        let listed = test.auth.sessions_of(user.id, None, 100).await.unwrap();
+        assert_eq!(listed, [used]);
 
         let other = account(&test).await;
         assert_eq!(test.auth.session_end(other.id, session.id).await.unwrap(), None);
@@ -306,15 +307,50 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     {
         auth.password_change(&user, kept.id, current, new).await.unwrap_err();
     }
-    assert_eq!(auth.sessions_of(user.id).await.unwrap().len(), 3);
+    assert_eq!(auth.sessions_of(user.id, None, 100).await.unwrap().len(), 3);
     let ending = auth.password_change(&user, kept.id, PASSWORD, new).await.unwrap();
     assert_eq!(ending.sessions.len(), 2);
     assert!(ending.sessions.contains(&tokens.session));
     assert!(auth.sessions().resume(&other).await.unwrap().is_none());
-    let left = auth.sessions_of(user.id).await.unwrap();
+    let left = auth.sessions_of(user.id, None, 100).await.unwrap();
     assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [kept.id]);
     assert!(auth.login("a@example.com", PASSWORD).await.is_err());
     auth.login("a@example.com", new).await.unwrap();
+    // Who had passed the check of the old password begins no login with it.
+    for refused in [
+        auth.tokens_create(&user, &Client::default()).await.map(drop),
+        auth.session_create(&user, &Client::default(), None).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(Error::InvalidCredentials)), "{refused:?}");
+    }
+}
+
+/// A list has the live sessions after an id, so many at most, the newest first.
+pub async fn sessions_are_listed_page_by_page(place: Place) {
+    for store in [Store::Database, Store::Memory] {
+        let test = in_store(&place, store).await;
+        let user = account(&test).await;
+        begin(&test, &user, None).await;
+        test.clock.advance(Duration::from_secs(91 * 86_400));
+        let mut all = Vec::new();
+        for number in 0..7 {
+            all.push(if number % 2 == 0 {
+                begin(&test, &user, None).await.0.id
+            } else {
+                test.auth.tokens_create(&user, &Client::default()).await.unwrap().session
+            });
+        }
+        all.reverse();
+        let page = async |after, limit| {
+            let page = test.auth.sessions_of(user.id, after, limit).await.unwrap();
+            page.iter().map(|session| session.id).collect::<Vec<_>>()
+        };
+        assert_eq!(page(None, 100).await, all);
+        assert_eq!(page(None, 3).await, all.iter().copied().take(3).collect::<Vec<_>>());
+        let after = all.iter().copied().nth(2);
+        assert_eq!(page(after, 3).await, all.iter().copied().skip(3).take(3).collect::<Vec<_>>());
+        assert!(page(all.last().copied(), 3).await.is_empty());
+    }
 }
 
 /// The database holds no secret of a session, only its hash.

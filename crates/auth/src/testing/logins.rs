@@ -69,7 +69,7 @@ pub async fn a_refresh_goes_on_with_the_session(place: Place) {
     assert_eq!(caller.session(), Some(&*first.session.to_string()));
     assert_eq!(caller.subject(), user.id.0.to_string());
 
-    let sessions = test.auth.sessions_of(user.id).await.unwrap();
+    let sessions = test.auth.sessions_of(user.id, None, 100).await.unwrap();
     let session = sessions.first().unwrap();
     assert_eq!((session.id, sessions.len()), (first.session, 1));
     assert_eq!(session.last_used_at.duration_since(session.created_at), seconds(3600));
@@ -140,7 +140,7 @@ pub async fn refresh_tokens_end_by_themselves(place: Place) {
     assert_eq!(busy.refresh_expires_in, 0);
     test.clock.advance(seconds(1));
     assert!(refused(&test, &busy).await);
-    assert_eq!(test.auth.sessions_of(user.id).await.unwrap(), []);
+    assert_eq!(test.auth.sessions_of(user.id, None, 100).await.unwrap(), []);
 }
 
 /// A text that this server did not write is refused without a look at the storage.
@@ -191,7 +191,7 @@ pub async fn all_other_sessions_end(place: Place) {
     let foreign = login(&test, &stranger).await;
     let (session, secret) =
         test.auth.session_create(&user, &Client::default(), None).await.unwrap();
-    assert_eq!(test.auth.sessions_of(user.id).await.unwrap().len(), 3);
+    assert_eq!(test.auth.sessions_of(user.id, None, 100).await.unwrap().len(), 3);
 
     let mut ended = vec![other.session, session.id];
     ended.sort_unstable();
@@ -201,7 +201,7 @@ pub async fn all_other_sessions_end(place: Place) {
     assert_eq!(code(&test.auth, &other).await, "token_revoked");
     assert_eq!(code(&test.auth, &foreign).await, "accepted");
     assert!(test.auth.sessions().resume(&secret).await.unwrap().is_none());
-    let left = test.auth.sessions_of(user.id).await.unwrap();
+    let left = test.auth.sessions_of(user.id, None, 100).await.unwrap();
     assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [own.session]);
 }
 

@@ -6,7 +6,7 @@ use super::refresh::{FirstUses, RefreshToken, Use};
 use crate::{
     Error,
     revocation::{Revocation, storage::revoke},
-    sessions::{Dead, Session},
+    sessions::{Dead, PER_USER, Session},
     storage::Db,
     users::User,
 };
@@ -68,6 +68,13 @@ pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> 
                     "DELETE FROM refresh_tokens
                       WHERE user_id = $1 AND (created_at < $2 OR last_used_at < $3)",
                     [user_id.into(), dead.created_before.into(), dead.used_before.into()],
+                )
+                .await?;
+                tx.execute(
+                    "DELETE FROM refresh_tokens WHERE session_id IN
+                         (SELECT session_id FROM refresh_tokens WHERE user_id = $1
+                           ORDER BY last_used_at DESC LIMIT 1000 OFFSET $2)",
+                    [user_id.into(), (PER_USER - 1).into()],
                 )
                 .await?;
                 tx.execute(

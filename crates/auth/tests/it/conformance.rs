@@ -17,6 +17,7 @@ on_every_engine!(
     a_session_has_the_roles_of_its_account_at_once,
     the_last_administrator_stays,
     another_password_ends_all_other_logins,
+    sessions_are_listed_page_by_page,
     a_refresh_goes_on_with_the_session,
     a_token_used_twice_at_once_is_answered_with_the_newest,
     refreshes_at_the_same_moment_agree,
