@@ -33,7 +33,9 @@
 //! so that it proves who is calling at `/posts` too, and the guard does not care where the routes are.
 //!
 //! Behind a proxy set [`Http::public_url`](config::Http::public_url) to the address that browsers see: the cookie's name
-//! and the cross-site check follow it.
+//! and the cross-site check follow it. The list of logins names the address of each when the application is served with
+//! [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), and behind a proxy when
+//! [`Http::trusted_proxies`](config::Http::trusted_proxies) lists it.
 //!
 //! # A login and its end
 //!
@@ -43,8 +45,8 @@
 //!
 //! A login ends everywhere: what ends one writes so into the database in the same step, every instance on this database
 //! knows it within a second, and the guard refuses the tokens of it with 401 `token_revoked`. [`Auth::session_end`] is
-//! what `DELETE /sessions/{id}` calls; [`Auth::user_set_roles`], [`Auth::user_set_disabled`], [`Auth::user_delete`] and
-//! [`Auth::user_sign_out`] change an account and end what was made before.
+//! what `DELETE /sessions/{id}` calls; [`Auth::password_change`], [`Auth::user_set_roles`], [`Auth::user_set_disabled`],
+//! [`Auth::user_delete`] and [`Auth::user_sign_out`] change an account and end what was made before.
 //!
 //! ```
 //! use countersign_auth::{Auth, Client, Config, Error, config::WhenStale, users::NewUser};
