@@ -190,7 +190,8 @@ pub struct Keys {
     /// made in the database on first start.
     pub private_key_file: Option<PathBuf>,
     /// A file with the master key (32 random bytes, as they are or as 64 hex digits) under which keys in
-    /// the database are encrypted.
+    /// the database are encrypted, and the server secret that refresh tokens are made with: without a master
+    /// key that lies there as it is, also when the signing key is in a file.
     pub master_key_file: Option<PathBuf>,
     /// How often a key that was made in the database is replaced. No effect yet.
     #[config(default = "30d", deserialize_with = duration)]

@@ -26,6 +26,91 @@
 //! `POST /register`, `POST /login` and the other routes are there now, and `/posts` runs only for
 //! callers who are signed in: by an access token in the `Authorization` header or by a session cookie.
 //!
+//! # Under a prefix
+//!
+//! The routes may stand anywhere: `.nest("/auth", auth.router())` in place of the `merge` above makes them
+//! `/auth/login`, `/auth/refresh`, `/auth/.well-known/jwks.json`. The session cookie is for the whole host (`Path=/`),
+//! so that it proves who is calling at `/posts` too, and the guard does not care where the routes are.
+//!
+//! Behind a proxy set [`Http::public_url`](config::Http::public_url) to the address that browsers see: the cookie's name
+//! and the cross-site check follow it. The list of logins names the address of each when the application is served with
+//! [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), and behind a proxy when
+//! [`Http::trusted_proxies`](config::Http::trusted_proxies) lists it.
+//!
+//! # A login and its end
+//!
+//! `POST /login` answers with an access token, good for minutes and checked without storage, and a refresh token, good
+//! once: `POST /refresh` replaces it and makes the next access token. An application that checks a password, or any other
+//! proof, by itself begins the same kind of login with [`Auth::tokens_create`].
+//!
+//! A login ends everywhere: what ends one writes so into the database in the same step, every instance on this database
+//! knows it within a second, and the guard refuses the tokens of it with 401 `token_revoked`. [`Auth::session_end`] is
+//! what `DELETE /sessions/{id}` calls; [`Auth::password_change`], [`Auth::user_set_roles`], [`Auth::user_set_disabled`],
+//! [`Auth::user_delete`] and [`Auth::user_sign_out`] change an account and end what was made before.
+//!
+//! ```
+//! use countersign_auth::{Auth, Client, Config, Error, config::WhenStale, users::NewUser};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Error> {
+//! let mut config = Config::default();
+//! config.database.url = Some("sqlite::memory:".to_owned());
+//! config.revocation.when_stale = WhenStale::Closed; // rather 503 than a login that may have ended
+//! let auth = Auth::builder(config).build().await?;
+//!
+//! let (email, password) = ("a@example.com", "four unrelated gravel words");
+//! let new = NewUser { email, password, name: None, roles: &["user"] };
+//! let user = auth.user_create(new).await?;
+//!
+//! let phone = auth.tokens_create(&user, &Client::default()).await?;
+//! let laptop = auth.tokens_create(&user, &Client::default()).await?;
+//! assert_eq!(auth.sessions_of(user.id).await?.len(), 2);
+//!
+//! // The phone was lost.
+//! let ended = auth.session_end(user.id, phone.session).await?;
+//! assert_eq!(ended.map(|ended| ended.sessions), Some(vec![phone.session]));
+//! let refused = auth.tokens_refresh(&phone.refresh, &Client::default()).await;
+//! assert!(matches!(refused, Err(Error::InvalidGrant)));
+//!
+//! let next = auth.tokens_refresh(&laptop.refresh, &Client::default()).await?;
+//! assert_eq!(next.session, laptop.session);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Claims of your own
+//!
+//! [`AuthBuilder::claims`] is asked for each token that is made, and for each request with a cookie. A handler reads
+//! them with [`Principal::claim`](guard::Principal::claim) and need not know which it was:
+//!
+//! ```
+//! # extern crate guard as countersign_guard;
+//! use axum::{Router, routing::get};
+//! use countersign_auth::{Auth, Config};
+//! use countersign_guard::Principal;
+//! use serde_json::{Value, json};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = Config::default();
+//! config.database.url = Some("sqlite::memory:".to_owned());
+//! let auth = Auth::builder(config)
+//!     .claims(|user| {
+//!         let domain = user.email.as_str().rsplit_once('@').map(|(_, domain)| domain);
+//!         [("tenant".to_owned(), json!(domain))].into_iter().collect()
+//!     })
+//!     .build()
+//!     .await?;
+//!
+//! async fn tenant(caller: Principal) -> String {
+//!     caller.claim("tenant").and_then(Value::as_str).unwrap_or("none").to_owned()
+//! }
+//! let app = Router::new().route("/tenant", get(tenant)).with_state(auth.clone()).merge(auth.router());
+//! # let _: Router = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where things stand
 //!
 //! Each slice is a folder: its types, rules and `impl Auth` in `mod.rs`, its statements in `storage.rs`,
@@ -41,11 +126,11 @@ pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do
 pub mod roles; // what a caller may do, by name
 mod secret; // the only source of randomness
-pub mod sessions; // logins that the server remembers until logout
+pub mod sessions; // logins: those by cookie, the list of all, and how one ends
 pub mod storage; // the door to the database: the same statements on both engines
 #[cfg(feature = "testing")]
 pub mod testing; // for tests: a database, a clock, an installation, the promises of storage
-pub mod tokens; // signed statements of who somebody is
+pub mod tokens; // signed statements of who somebody is, and what gets the next one
 pub mod users; // who has an account
 
 pub use self::{

@@ -69,12 +69,12 @@ pub enum Ended {
 /// Checking takes no lock; adding copies a small table.
 ///
 /// ```
+/// # extern crate jwt as countersign_jwt;
 /// use countersign_auth::{
 ///     revocation::{Ended, Revocation, Revocations},
 ///     users::UserId,
 /// };
-/// use jwt::Timestamp;
-/// # extern crate countersign_jwt as jwt;
+/// use countersign_jwt::Timestamp;
 /// use uuid::Uuid;
 ///
 /// let (session, user) = (Uuid::from_u128(1), UserId(Uuid::from_u128(2)));

@@ -11,7 +11,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new()
         .route("/posts", get(posts).delete(purge))
         .with_state(auth.clone())
-        .merge(auth.router()); // /register, /login, /login/session, /logout, /me and the key set
+        // /register, /login, /login/session, /refresh, /logout, /sessions, /me and the key set
+        .merge(auth.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
     axum::serve(listener, app).await?;
     Ok(())
