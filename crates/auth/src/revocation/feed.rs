@@ -2,7 +2,7 @@
 //! fifth of a second in case nobody could say so.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Revocations, storage};
+use super::{Revocation, Revocations, storage};
 use crate::{Clock, Error, storage::Db};
 
 /// So often the table is read without being told to.
@@ -25,6 +25,10 @@ pub(super) const WITHIN_MILLIS: u64 = 300;
 const STALE_AFTER: Duration = Duration::from_secs(2);
 /// One read takes no longer.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Between two reads, so that a flood of news is read in batches.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Numbers that are waited for at most. Most never come: a transaction that starts again takes a new one.
+const MISSING: i64 = 256;
 /// A number that is taken may be written this much later: longer than any transaction lives.
 const LATE: Duration = Duration::from_secs(30);
 /// So often what has expired is forgotten.
@@ -49,8 +53,8 @@ impl Feed {
             db: db.clone(),
             clock: clock.clone(),
             revocations: Arc::clone(revocations),
-            read: 0,
-            recent: VecDeque::new(),
+            highest: 0,
+            missing: BTreeMap::new(),
         };
         reader.read().await?;
         let told = Arc::new(Notify::new());
@@ -76,40 +80,54 @@ struct Reader {
     db: Db,
     clock: Clock,
     revocations: Arc<Revocations>,
-    /// Nothing new can come with a number up to this one.
-    read: i64,
-    /// The highest numbers that were read of late, and when: numbers are taken in their order and written in any.
-    recent: VecDeque<(Instant, i64)>,
+    /// The highest number that was read.
+    highest: i64,
+    /// Numbers below it that nobody has written yet, and until when somebody still may: numbers are taken in their
+    /// order and written in any.
+    missing: BTreeMap<i64, Instant>,
 }
 
 impl Reader {
     async fn read(&mut self) -> Result<(), Error> {
-        let started = Instant::now();
-        let found = storage::revocations_after(&self.db, self.read).await?;
-        // Without a gap in the numbers nothing can be missing.
-        for (number, _) in &found {
-            if *number == self.read + 1 {
-                self.read = *number;
+        let now = Instant::now();
+        loop {
+            let found = storage::revocations_after(&self.db, self.highest).await?;
+            let is_last = found.len() < storage::BATCH;
+            self.take(found, now);
+            if is_last {
+                break;
             }
         }
-        let highest = self.recent.back().map_or(self.read, |(_, number)| *number);
-        if let Some((number, _)) = found.last().filter(|(number, _)| *number > highest) {
-            self.recent.push_back((started, *number));
-        }
-        self.revocations.add(found.into_iter().map(|(_, revocation)| revocation));
-        while let Some((at, number)) = self.recent.front().copied()
-            && started.duration_since(at) > LATE
-        {
-            self.read = self.read.max(number);
-            self.recent.pop_front();
+        self.missing.retain(|_, until| *until > now);
+        let missing: Vec<i64> = self.missing.keys().copied().collect();
+        for numbers in missing.chunks(storage::FEW) {
+            let found = storage::revocations_of(&self.db, numbers).await?;
+            for (number, revocation) in found {
+                self.missing.remove(&number);
+                self.revocations.add([revocation]);
+            }
         }
         Ok(())
+    }
+
+    /// Notes what was read beyond the highest number, and which numbers were passed over.
+    fn take(&mut self, found: Vec<(i64, Revocation)>, now: Instant) {
+        for (number, _) in &found {
+            let passed = (self.highest + 1).max(number - MISSING)..*number;
+            self.missing.extend(passed.map(|number| (number, now + LATE)));
+            self.highest = *number;
+        }
+        while i64::try_from(self.missing.len()).is_ok_and(|missing| missing > MISSING) {
+            self.missing.pop_first();
+        }
+        self.revocations.add(found.into_iter().map(|(_, revocation)| revocation));
     }
 
     async fn run(mut self, told: &Notify) {
         let (mut answered, mut forgot) = (Instant::now(), Instant::now());
         loop {
             // Whichever comes first; what is said while this reads is heard afterwards.
+            sleep(PAUSE).await;
             let _ = timeout(POLL, told.notified()).await;
             let asked = Instant::now();
             let error = match timeout(ANSWER, self.read()).await {
@@ -160,5 +178,66 @@ async fn listen(db: Db, told: Arc<Notify>) {
             Err(error) => tracing::debug!(%error, "nothing is heard of revocations"),
         }
         sleep(LISTEN_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jwt::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::users::UserId;
+
+    #[tokio::test]
+    async fn a_number_that_is_written_late_is_found() {
+        let db = Db::open(&crate::storage::DbOptions::new("sqlite::memory:")).await.expect("open");
+        db.execute(
+            "CREATE TABLE revocations (number INTEGER PRIMARY KEY, session_id BLOB, user_id BLOB,
+                 generation INTEGER, expires_at INTEGER NOT NULL) STRICT",
+            [],
+        )
+        .await
+        .expect("made");
+        let write = async |number: i64| {
+            let id = Uuid::from_u128(u128::try_from(number).expect("positive"));
+            db.execute(
+                "INSERT INTO revocations (number, session_id, expires_at) VALUES ($1, $2, 9)",
+                [number.into(), id.into()],
+            )
+            .await
+            .expect("written");
+        };
+        let revocations = Arc::new(Revocations::default());
+        let mut reader = Reader {
+            db: db.clone(),
+            clock: Clock::new(Timestamp::new(1)),
+            revocations: Arc::clone(&revocations),
+            highest: 0,
+            missing: BTreeMap::new(),
+        };
+        let knows =
+            |number: u128| revocations.concern(Uuid::from_u128(number), UserId(Uuid::nil()), 0);
+        // As after a start: what was removed before is not waited for without end.
+        write(5_000).await;
+        reader.read().await.expect("read");
+        assert!(knows(5_000));
+        assert_eq!(reader.missing.len(), 256);
+        // Two transactions took a number each, and the second was written first.
+        write(5_003).await;
+        reader.read().await.expect("read");
+        assert!(knows(5_003) && !knows(5_002));
+        write(5_002).await;
+        write(4_999).await;
+        reader.read().await.expect("read");
+        assert!(knows(5_002) && knows(4_999));
+        assert!(!reader.missing.contains_key(&5_002) && reader.missing.contains_key(&5_001));
+        // Many at once.
+        for number in 5_004..5_004 + 3_000 {
+            write(number).await;
+        }
+        reader.read().await.expect("read");
+        assert!((5_004..5_004 + 3_000).all(knows));
+        assert_eq!(revocations.len(), 3_004);
     }
 }

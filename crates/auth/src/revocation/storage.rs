@@ -3,12 +3,17 @@ use jwt::Timestamp;
 use super::{Ended, Revocation};
 use crate::{
     Error,
-    storage::{Db, StorageError, Tx},
+    storage::{Db, Row, StorageError, Tx, Value},
     users::UserId,
 };
 
 /// Where instances say that there is something new.
 pub(super) const CHANNEL: &str = "countersign_revocations";
+
+/// Revocations that are read at once.
+pub(super) const BATCH: usize = 1_000;
+/// Numbers that are asked for at once.
+pub(super) const FEW: usize = 32;
 
 /// Writes revocations, as part of the step that ends what they name.
 pub(crate) async fn revoke(tx: &mut Tx, revocations: &[Revocation]) -> Result<(), StorageError> {
@@ -27,7 +32,7 @@ pub(crate) async fn revoke(tx: &mut Tx, revocations: &[Revocation]) -> Result<()
     if revocations.is_empty() { Ok(()) } else { tx.notify(CHANNEL).await }
 }
 
-/// The revocations with a number above this one, in their order.
+/// The next revocations with a number above this one, in their order, [`BATCH`] at most.
 pub(super) async fn revocations_after(
     db: &Db,
     number: i64,
@@ -35,23 +40,40 @@ pub(super) async fn revocations_after(
     let rows = db
         .all(
             "SELECT number, session_id, user_id, generation, expires_at FROM revocations
-              WHERE number > $1 ORDER BY number",
+              WHERE number > $1 ORDER BY number LIMIT 1000",
             [number.into()],
         )
         .await?;
-    let mut revocations = Vec::with_capacity(rows.len());
-    for row in rows {
-        let ended = match (row.get("session_id")?, row.get("user_id")?, row.get("generation")?) {
-            (Some(id), None, None) => Ended::Session(id),
-            (None, Some(id), Some(generation)) => Ended::Generation(UserId(id), generation),
-            _ => {
-                return Err(Error::internal("a revocation names neither a session nor an account"));
-            }
-        };
-        let expires_at = Timestamp::new(row.get("expires_at")?);
-        revocations.push((row.get("number")?, Revocation { ended, expires_at }));
-    }
-    Ok(revocations)
+    rows.iter().map(from_row).collect()
+}
+
+/// Those of a [`FEW`] numbers that are there.
+pub(super) async fn revocations_of(
+    db: &Db,
+    numbers: &[i64],
+) -> Result<Vec<(i64, Revocation)>, Error> {
+    let mut binds: Vec<Value> = numbers.iter().map(|number| (*number).into()).collect();
+    // No row has the number 0.
+    binds.resize(FEW, 0.into());
+    let rows = db
+        .all(
+            "SELECT number, session_id, user_id, generation, expires_at FROM revocations
+              WHERE number IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                  $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
+            binds,
+        )
+        .await?;
+    rows.iter().map(from_row).collect()
+}
+
+fn from_row(row: &Row) -> Result<(i64, Revocation), Error> {
+    let ended = match (row.get("session_id")?, row.get("user_id")?, row.get("generation")?) {
+        (Some(id), None, None) => Ended::Session(id),
+        (None, Some(id), Some(generation)) => Ended::Generation(UserId(id), generation),
+        _ => return Err(Error::internal("a revocation names neither a session nor an account")),
+    };
+    let expires_at = Timestamp::new(row.get("expires_at")?);
+    Ok((row.get("number")?, Revocation { ended, expires_at }))
 }
 
 /// Removes the revocations that no token can meet any more.

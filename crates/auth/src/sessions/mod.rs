@@ -31,7 +31,7 @@ use crate::{
 pub(crate) const PER_USER: i64 = 10_000;
 
 /// The last use is written at most this often, and what is known of a session is believed this long: one that
-/// is used a thousand times a minute is read and written once.
+/// is used a thousand times a minute is read and written once. Where sessions are to end sooner, more often.
 const TOUCH_EVERY: i64 = 60;
 
 /// One login.
@@ -147,6 +147,7 @@ pub(crate) struct Sessions {
     clock: Clock,
     idle: i64,
     absolute: i64,
+    touch_every: u64,
     cookie: SessionCookie,
     cross_site: CrossSite,
     claims: CustomClaims,
@@ -161,6 +162,7 @@ impl Sessions {
         revocations: &Arc<Revocations>,
         claims: CustomClaims,
     ) -> Self {
+        let idle = seconds(config.sessions.idle);
         let store: Box<dyn SessionStore> = match config.sessions.store {
             Store::Database => Box::new(DatabaseSessions::new(db.clone())),
             Store::Memory => Box::new(MemorySessions::default()),
@@ -172,7 +174,8 @@ impl Sessions {
             refuses_when_stale: config.revocation.when_stale == WhenStale::Closed,
             db: db.clone(),
             clock: clock.clone(),
-            idle: seconds(config.sessions.idle),
+            idle,
+            touch_every: (idle / 4).clamp(1, TOUCH_EVERY).unsigned_abs(),
             absolute: seconds(config.sessions.absolute),
             cookie: SessionCookie::new(public_url),
             cross_site: CrossSite::new(public_url, &config.http.cors_origins),
@@ -196,8 +199,7 @@ impl Sessions {
     ) -> Result<Option<Arc<Resumed>>, Error> {
         let (hash, now) = (secret.hash(), self.clock.now());
         if let Some(known) = self.cache.get(&hash) {
-            let fresh =
-                now.seconds().abs_diff(known.read_at.seconds()) < TOUCH_EVERY.unsigned_abs();
+            let fresh = now.seconds().abs_diff(known.read_at.seconds()) < self.touch_every;
             // An instance that is to refuse what it cannot be sure of does not believe its memory either.
             let sure = !self.refuses_when_stale || !self.revocations.is_stale();
             if fresh && sure && !self.is_revoked(&known) {
@@ -211,7 +213,7 @@ impl Sessions {
         }
         let user = users::storage::user_by_id(&self.db, session.user_id).await?;
         let Some(user) = user.filter(|user| !user.disabled) else { return Ok(None) };
-        if now.duration_since(session.last_used_at).as_secs() >= TOUCH_EVERY.unsigned_abs() {
+        if now.duration_since(session.last_used_at).as_secs() >= self.touch_every {
             session.last_used_at = now;
             // A disk that is full keeps nobody from reading: the session is good, its last use unwritten.
             if let Err(error) = self.store.touch(hash, now).await {
@@ -292,7 +294,10 @@ impl Auth {
         let Ok(replaced) = sessions.store.create(begun).await? else {
             return Err(Error::InvalidCredentials);
         };
-        self.revocations().add(replaced.map(|id| Revocation::of_session(id, now)));
+        if let Some(replaced) = replaced {
+            self.revocations().add([Revocation::of_session(replaced, now)]);
+            tracing::info!(session = %replaced, "session ended");
+        }
         tracing::info!(user = %user.id.0, session = %session.id, "session began");
         Ok((session, secret))
     }

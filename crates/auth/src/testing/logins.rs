@@ -55,7 +55,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A refresh gives the next token of the same session; the row that stands for it holds none of them.
+/// A refresh gives the next token of the same session, which is listed with when it was last refreshed.
 pub async fn a_refresh_goes_on_with_the_session(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let user = account(&test).await;

@@ -176,8 +176,9 @@ impl Auth {
     async fn change(&self, id: UserId, change: Change) -> Result<(), Error> {
         let until = self.access_expires_at(self.clock().now());
         let ends_sessions = change.ends_sessions();
-        tracing::info!(user = %id.0, ?change, "account changed");
-        let generation = storage::user_change(self.db(), id, change, until).await?;
+        let what = format!("{change:?}");
+        let (generation, until) = storage::user_change(self.db(), id, change, until).await?;
+        tracing::info!(user = %id.0, what, "account changed");
         if ends_sessions {
             self.sessions().forget(Which::All(id));
         }

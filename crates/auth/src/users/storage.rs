@@ -78,7 +78,7 @@ pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>
 }
 
 /// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
-/// new generation. `until` is when the last of those tokens expires.
+/// new generation and when the last of those tokens expires, `until` at least.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
@@ -87,7 +87,7 @@ pub(crate) async fn user_change(
     id: UserId,
     change: Change,
     until: Timestamp,
-) -> Result<i64, Error> {
+) -> Result<(i64, Timestamp), Error> {
     db.transaction(move |tx| {
         let change = change.clone();
         Box::pin(async move {
@@ -119,7 +119,7 @@ pub(crate) async fn user_change(
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            Ok(Ok(generation))
+            Ok(Ok((generation, until)))
         })
     })
     .await?

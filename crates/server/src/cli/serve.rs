@@ -106,6 +106,12 @@ impl Serve {
             keys.private_key_file.is_some()
         };
         let plain = !in_file && keys.master_key_file.is_none();
+        if keys.master_key_file.is_none() {
+            tracing::warn!(
+                "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
+                 tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"
+            );
+        }
         if plain && !self.allow_plain_keys {
             return refuse(
                 "signing keys would lie unencrypted in PostgreSQL: set keys.master_key_file (make one \
