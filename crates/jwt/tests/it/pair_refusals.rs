@@ -551,6 +551,36 @@ fn a_file_that_is_no_key_of_ours_is_refused_by_name() {
 }
 
 #[test]
+fn no_key_hides_between_the_lines_of_parameters() {
+    let key = key(Algorithm::Es256);
+    let (sec1, pkcs8) = (key.expose_sec1_pem().unwrap(), key.expose_pkcs8_pem().unwrap());
+    let spki = key.verifying_key().to_spki_pem().unwrap();
+    let (begin, end) = ("-----BEGIN EC PARAMETERS-----\n", "-----END EC PARAMETERS-----\n");
+    let parameters = format!("{begin}BggqhkjOPQMBBw==\n{end}");
+    let read = |text: &str| {
+        let (private, public) = (
+            SigningKey::from_pem(Algorithm::Es256, text).err(),
+            VerifyingKey::from_pem(Algorithm::Es256, text).err(),
+        );
+        assert_eq!(private, public);
+        private
+    };
+    assert_eq!(read(&format!("{parameters}{}", &*sec1)), None);
+    // Only parameters stand there, once, and only a SEC1 key behind them.
+    for text in [
+        format!("{begin}{spki}{end}{}", &*sec1),
+        format!("{begin}{}{end}{}", &*pkcs8, &*sec1),
+        format!("{begin}not base64{end}{}", &*sec1),
+        format!("{parameters}{parameters}{}", &*sec1),
+        format!("{parameters}{}", &*pkcs8),
+        format!("{parameters}{spki}"),
+        format!("{}{parameters}", &*sec1),
+    ] {
+        assert!(matches!(read(&text), Some(Error::KeyMalformed(_))), "{text}");
+    }
+}
+
+#[test]
 fn nothing_shows_a_private_key() {
     for algorithm in PAIRS {
         let key = key(algorithm).with_kid("k");
