@@ -41,6 +41,8 @@ const LEEWAY: i64 = 30;
 pub(super) struct Parts {
     pub(super) header: Members,
     pub(super) payload: Vec<u8>,
+    /// The members of the payload, if it is an object.
+    pub(super) claims: Option<Members>,
     pub(super) signature: Vec<u8>,
 }
 
@@ -59,18 +61,16 @@ pub(super) fn form(token: &str) -> Option<Parts> {
         }
     }
     text(&header, "alg")?;
-    Some(Parts { header, payload: decode(payload)?, signature: decode(signature)? })
+    let payload = decode(payload)?;
+    let claims = std::str::from_utf8(&payload).ok().and_then(object);
+    Some(Parts { header, payload, claims, signature: decode(signature)? })
 }
 
-/// Answers which key verifies a token and what it claims; `None` if it is to be refused.
-pub(super) fn token(rules: &Rules, token: &str) -> Option<(usize, Members)> {
-    let parts = form(token)?;
+/// Answers which key signed a token of this form, if that and all of its header are in order.
+pub(super) fn signer(rules: &Rules, token: &str, parts: &Parts) -> Option<usize> {
     let (signed, _) = token.rsplit_once('.')?;
     let position = key(rules, &parts.header)?;
-    if (rules.keys[position].sign)(signed.as_bytes()) != parts.signature {
-        return None;
-    }
-    Some((position, claims(rules, &parts.payload)?))
+    ((rules.keys[position].sign)(signed.as_bytes()) == parts.signature).then_some(position)
 }
 
 /// Signs a text with the key that its header means, else with the first.
@@ -102,14 +102,18 @@ fn key(rules: &Rules, header: &Members) -> Option<usize> {
     (good && b64 && typ).then_some(position)
 }
 
-fn claims(rules: &Rules, payload: &[u8]) -> Option<Members> {
-    let claims = object(std::str::from_utf8(payload).ok()?)?;
+/// Whether claims are of their types, and such that a verifier may let them pass.
+pub(super) fn pass(rules: &Rules, claims: &Members) -> bool {
+    checked(rules, claims).unwrap_or(false)
+}
+
+fn checked(rules: &Rules, claims: &Members) -> Option<bool> {
     for name in ["iss", "sub", "jti"] {
-        if get(&claims, name).is_some() {
-            text(&claims, name)?;
+        if get(claims, name).is_some() {
+            text(claims, name)?;
         }
     }
-    let audiences = audiences(&claims)?;
+    let audiences = audiences(claims)?;
     let fits = match (&audiences, rules.audiences) {
         (audiences, []) => audiences.is_none(),
         (None, _) => false,
@@ -117,7 +121,7 @@ fn claims(rules: &Rules, payload: &[u8]) -> Option<Members> {
             audiences.iter().any(|name| accepted.contains(&name.as_str()))
         }
     };
-    let (exp, nbf, iat) = (time(&claims, "exp")?, time(&claims, "nbf")?, time(&claims, "iat")?);
+    let (exp, nbf, iat) = (time(claims, "exp")?, time(claims, "nbf")?, time(claims, "iat")?);
     let (now, later) = (rules.now, rules.now + LEEWAY);
     let lives = exp.map_or(!rules.requires_expiry, |exp| now < exp.saturating_add(LEEWAY));
     let begun = nbf.is_none_or(|nbf| nbf <= later);
@@ -127,9 +131,9 @@ fn claims(rules: &Rules, payload: &[u8]) -> Option<Members> {
             iat <= later && now <= iat.saturating_add(age).saturating_add(LEEWAY)
         }),
     };
-    let issuer = rules.issuer.is_none_or(|issuer| text(&claims, "iss") == Some(issuer));
-    let required = rules.required.is_none_or(|name| get(&claims, name).is_some());
-    (fits && lives && begun && young && issuer && required).then_some(claims)
+    let issuer = rules.issuer.is_none_or(|issuer| text(claims, "iss") == Some(issuer));
+    let required = rules.required.is_none_or(|name| get(claims, name).is_some());
+    Some(fits && lives && begun && young && issuer && required)
 }
 
 /// The audiences of claims, if there are any; `None` if they are of a wrong type.
@@ -178,10 +182,17 @@ pub(super) fn text<'m>(members: &'m Members, name: &str) -> Option<&'m str> {
 
 /// Decodes canonical base64url.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for character in text.chars() {
-        bits = bits << 6 | u32::try_from(ALPHABET.find(character)?).ok()?;
+    for byte in text.bytes() {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
         count += 6;
         if count >= 8 {
             count -= 8;
