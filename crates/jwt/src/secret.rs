@@ -140,13 +140,17 @@ fn is_object(bytes: &[u8]) -> bool {
 /// another sequence.
 fn is_der(bytes: &[u8]) -> bool {
     let [0x30, rest @ ..] = bytes else { return false };
-    let body = match rest {
+    let (length, body) = match rest {
         [length @ 0..=0x7F, body @ ..] => (usize::from(*length), body),
-        [0x81, length, body @ ..] => (usize::from(*length), body),
-        [0x82, high, low, body @ ..] => (usize::from(*high) << 8 | usize::from(*low), body),
+        [count @ 0x81..=0x84, rest @ ..] => {
+            let Some((digits, body)) = rest.split_at_checked(usize::from(count & 0x7F)) else {
+                return false;
+            };
+            (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), body)
+        }
         _ => return false,
     };
-    body.0 == body.1.len() && matches!(body.1, [0x02 | 0x30, ..])
+    length == body.len() && matches!(body, [0x02 | 0x30, ..])
 }
 
 #[cfg(test)]
@@ -186,6 +190,18 @@ mod tests {
         assert!(refused(&der));
         assert!(refused([&der[..], b"\n"].concat()));
         assert!(refused([&[0x30, 0x22, 0x02, 0x01, 0x00][..], &[7; 31]].concat()), "a PKCS#1 key");
+        for long in [200, 40_000, 70_000, 17_000_000_usize] {
+            // As with attributes, which may be of any length.
+            let digits: Vec<_> =
+                long.to_be_bytes().into_iter().skip_while(|&byte| byte == 0).collect();
+            let head = [
+                &[0x30, 0x80 | u8::try_from(digits.len()).unwrap()],
+                &digits[..],
+                &[0x02, 0x01, 0x00],
+            ]
+            .concat();
+            assert!(refused([&head[..], &vec![7; long - 3]].concat()), "{long} bytes");
+        }
     }
 
     #[test]

@@ -551,6 +551,26 @@ fn a_file_that_is_no_key_of_ours_is_refused_by_name() {
 }
 
 #[test]
+fn a_key_with_attributes_of_any_length_is_no_secret() {
+    let pkcs8 = key(Algorithm::EdDsa).expose_pkcs8_der().unwrap();
+    for length in [0_usize, 100, 200, 40_000, 70_000] {
+        let tlv = |tag: u8, parts: &[&[u8]]| {
+            let length = parts.concat().len().to_be_bytes();
+            [&[tag, 0x83], &length[5..], &parts.concat()].concat()
+        };
+        let attributes = tlv(0xA0, &[&vec![7; length]]);
+        let long = tlv(0x30, &[&pkcs8[2..], &attributes]);
+        let read = SigningKey::from_pkcs8_der(Algorithm::EdDsa, &long).is_ok();
+        assert_eq!(read, length >= 70_000, "one DER only");
+        assert_eq!(
+            SigningKey::from_secret(Algorithm::Hs256, &long).unwrap_err(),
+            Error::SecretIsKey,
+            "{length}"
+        );
+    }
+}
+
+#[test]
 fn no_key_hides_between_the_lines_of_parameters() {
     let key = key(Algorithm::Es256);
     let (sec1, pkcs8) = (key.expose_sec1_pem().unwrap(), key.expose_pkcs8_pem().unwrap());
