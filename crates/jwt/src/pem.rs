@@ -54,8 +54,12 @@ fn read(algorithm: Algorithm, text: &str) -> Result<Block, Error> {
     }
 }
 
-/// Reads one block, with nothing but blanks around it, to its label and its bytes.
+/// Reads one block to its label and its bytes. Text may stand before it (RFC 7468 §2), but nothing that reads as a block
+/// elsewhere, such as one whose lines end otherwise.
 fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), Error> {
+    if text.matches("-----BEGIN ").nth(1).is_some() {
+        return Err(NOT_ONE);
+    }
     let text = text.trim_ascii().as_bytes();
     let mut decoder = pem::Decoder::new_detect_wrap(text).map_err(|_| NOT_ONE)?;
     let label = decoder.type_label();

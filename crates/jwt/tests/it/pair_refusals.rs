@@ -571,7 +571,7 @@ fn a_key_with_attributes_of_any_length_is_no_secret() {
 }
 
 #[test]
-fn no_key_hides_between_the_lines_of_parameters() {
+fn no_key_hides_before_another_or_between_the_lines_of_parameters() {
     let key = key(Algorithm::Es256);
     let (sec1, pkcs8) = (key.expose_sec1_pem().unwrap(), key.expose_pkcs8_pem().unwrap());
     let spki = key.verifying_key().to_spki_pem().unwrap();
@@ -586,8 +586,9 @@ fn no_key_hides_between_the_lines_of_parameters() {
         private
     };
     assert_eq!(read(&format!("{parameters}{}", &*sec1)), None);
-    // Only parameters stand there, once, and only a SEC1 key behind them.
+    assert_eq!(read(&format!("a key:\n{parameters}and\n{}", &*sec1)), None);
     for text in [
+        // Only parameters stand there, once, and only a SEC1 key behind them.
         format!("{begin}{spki}{end}{}", &*sec1),
         format!("{begin}{}{end}{}", &*pkcs8, &*sec1),
         format!("{begin}not base64{end}{}", &*sec1),
@@ -595,6 +596,10 @@ fn no_key_hides_between_the_lines_of_parameters() {
         format!("{parameters}{}", &*pkcs8),
         format!("{parameters}{spki}"),
         format!("{}{parameters}", &*sec1),
+        // A block is no text before another.
+        format!("a key: {}{}", &*pkcs8, &*sec1),
+        format!("a key:\r{}\n{}", pkcs8.replace('\n', "\r"), &*sec1),
+        format!("a key: {parameters}{parameters}{}", &*sec1),
     ] {
         assert!(matches!(read(&text), Some(Error::KeyMalformed(_))), "{text}");
     }
