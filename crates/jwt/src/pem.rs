@@ -88,6 +88,8 @@ impl SigningKey {
     /// The file says of what kind the key is, not what it is for: the algorithm is the caller's to name, and the key has
     /// it from then on.
     ///
+    /// It holds one key: text may stand before the block, and OpenSSL's curve parameters before SEC1, but no other block.
+    ///
     /// # Errors
     /// [`Error::KeyMalformed`], [`Error::KeyUnsupported`] for a certificate or an unknown kind, [`Error::KeyEncrypted`],
     /// [`Error::KeyNotPrivate`], [`Error::KeyMismatch`] for a key that is none of this algorithm, and those for keys that
