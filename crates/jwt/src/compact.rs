@@ -85,15 +85,18 @@ pub(crate) fn decode(part: &str, bytes: &mut Vec<u8>) -> Result<usize, Error> {
     decode_slice(part, bytes)
 }
 
-/// Decodes a signature onto the stack; one that does not fit belongs to no key.
-pub(crate) fn decode_signature<'b>(part: &str, bytes: &'b mut [u8]) -> Result<&'b [u8], Error> {
+/// Decodes a signature onto the stack; `None` for one that does not fit, and so belongs to no key.
+pub(crate) fn decode_signature<'b>(
+    part: &str,
+    bytes: &'b mut [u8],
+) -> Result<Option<&'b [u8]>, Error> {
     if BASE64URL.decoded_len_estimate(part.len()) > bytes.len() {
         // Still a refusal of its form first, if that is wrong.
         decode(part, &mut Vec::new())?;
-        return Err(Error::SignatureInvalid);
+        return Ok(None);
     }
     let length = decode_slice(part, bytes)?;
-    bytes.get(..length).ok_or(Error::SignatureInvalid)
+    Ok(bytes.get(..length))
 }
 
 fn decode_slice(part: &str, bytes: &mut [u8]) -> Result<usize, Error> {

@@ -18,7 +18,10 @@ const SPKI: &str = "PUBLIC KEY";
 const PKCS1_PUBLIC: &str = "RSA PUBLIC KEY";
 
 /// The block that OpenSSL writes before a SEC1 key; the key names its curve itself.
+const PARAMETERS: &str = "EC PARAMETERS";
 const PARAMETERS_END: &str = "-----END EC PARAMETERS-----";
+
+const NOT_ONE: Error = Error::KeyMalformed("not one PEM block");
 
 /// What a PEM block holds.
 enum Block {
@@ -27,29 +30,43 @@ enum Block {
 }
 
 fn read(algorithm: Algorithm, text: &str) -> Result<Block, Error> {
-    let text = text.trim_ascii_start();
-    let text = match text.split_once(PARAMETERS_END) {
-        Some((before, rest)) if before.starts_with("-----BEGIN EC PARAMETERS-----") => rest,
-        _ => text,
-    };
     if text.contains("Proc-Type:") {
         return Err(Error::KeyEncrypted);
     }
-    let malformed = |_| Error::KeyMalformed("not one PEM block");
-    let mut decoder =
-        pem::Decoder::new_detect_wrap(text.trim_ascii().as_bytes()).map_err(malformed)?;
-    let label = decoder.type_label();
-    let mut bytes = Zeroizing::new(vec![0; decoder.remaining_len()]);
-    let bytes = decoder.decode(&mut bytes).map_err(malformed)?;
+    let (parameters, text) = match text.split_once(PARAMETERS_END) {
+        Some((before, rest)) => (text.get(..before.len() + PARAMETERS_END.len()), rest),
+        None => (None, text),
+    };
+    let (label, bytes) = decode(text)?;
+    if let Some(parameters) = parameters
+        && (label != SEC1 || decode(parameters)?.0 != PARAMETERS)
+    {
+        return Err(NOT_ONE);
+    }
     match label {
-        PKCS8 => asn1::read_pkcs8(bytes).map(Block::Private),
-        PKCS1 => asn1::read_rsa_private(bytes).map(Block::Private),
-        SEC1 => asn1::read_sec1(bytes, expected_curve(algorithm)).map(Block::Private),
-        SPKI => asn1::read_spki(bytes).map(Block::Public),
-        PKCS1_PUBLIC => asn1::read_rsa_public(bytes).map(Block::Public),
+        PKCS8 => asn1::read_pkcs8(&bytes).map(Block::Private),
+        PKCS1 => asn1::read_rsa_private(&bytes).map(Block::Private),
+        SEC1 => asn1::read_sec1(&bytes, expected_curve(algorithm)).map(Block::Private),
+        SPKI => asn1::read_spki(&bytes).map(Block::Public),
+        PKCS1_PUBLIC => asn1::read_rsa_public(&bytes).map(Block::Public),
         PKCS8_ENCRYPTED => Err(Error::KeyEncrypted),
         _ => Err(Error::KeyUnsupported),
     }
+}
+
+/// Reads one block to its label and its bytes. Text may stand before it (RFC 7468 §2), but nothing that reads as a block
+/// elsewhere, such as one whose lines end otherwise.
+fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), Error> {
+    if text.matches("-----BEGIN ").nth(1).is_some() {
+        return Err(NOT_ONE);
+    }
+    let text = text.trim_ascii().as_bytes();
+    let mut decoder = pem::Decoder::new_detect_wrap(text).map_err(|_| NOT_ONE)?;
+    let label = decoder.type_label();
+    let mut bytes = Zeroizing::new(vec![0; decoder.remaining_len()]);
+    let length = decoder.decode(&mut bytes).map_err(|_| NOT_ONE)?.len();
+    bytes.truncate(length);
+    Ok((label, bytes))
 }
 
 fn expected_curve(algorithm: Algorithm) -> Option<Curve> {
@@ -70,6 +87,8 @@ impl SigningKey {
     ///
     /// The file says of what kind the key is, not what it is for: the algorithm is the caller's to name, and the key has
     /// it from then on.
+    ///
+    /// It holds one key: text may stand before the block, and OpenSSL's curve parameters before SEC1, but no other block.
     ///
     /// # Errors
     /// [`Error::KeyMalformed`], [`Error::KeyUnsupported`] for a certificate or an unknown kind, [`Error::KeyEncrypted`],

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use base64_turbo::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::{Algorithm, Error};
+use crate::{Algorithm, Error, scan};
 
 /// Secrets that stand in documentation, long enough to pass otherwise.
 const WELL_KNOWN: &[&str] = &[
@@ -59,7 +59,7 @@ pub(crate) fn check_not_key(secret: &[u8]) -> Result<(), Error> {
 
 /// Whether the bytes are an asymmetric key or a key file, also inside `wraps` layers of base64 or JSON strings.
 fn is_key(secret: &[u8], wraps: usize) -> bool {
-    if is_der(secret) || is_der(bare(secret)) {
+    if is_der(secret) || is_der(bare(secret)) || is_object(secret) {
         return true;
     }
     let text = squeezed(secret);
@@ -131,17 +131,26 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(&unpadded).or_else(|_| URL_SAFE_NO_PAD.decode(&unpadded)).ok()
 }
 
+/// Whether the bytes are what a JWK is read from, whose members nobody has to look at: their names may be escaped.
+fn is_object(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| scan::object(text, &mut Vec::new()).is_ok())
+}
+
 /// Whether the bytes are one DER sequence that begins as PKCS#1, PKCS#8, SEC1, SPKI and X.509 do: with a number or with
 /// another sequence.
 fn is_der(bytes: &[u8]) -> bool {
     let [0x30, rest @ ..] = bytes else { return false };
-    let body = match rest {
+    let (length, body) = match rest {
         [length @ 0..=0x7F, body @ ..] => (usize::from(*length), body),
-        [0x81, length, body @ ..] => (usize::from(*length), body),
-        [0x82, high, low, body @ ..] => (usize::from(*high) << 8 | usize::from(*low), body),
+        [count @ 0x81..=0x84, rest @ ..] => {
+            let Some((digits, body)) = rest.split_at_checked(usize::from(count & 0x7F)) else {
+                return false;
+            };
+            (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), body)
+        }
         _ => return false,
     };
-    body.0 == body.1.len() && matches!(body.1, [0x02 | 0x30, ..])
+    length == body.len() && matches!(body, [0x02 | 0x30, ..])
 }
 
 #[cfg(test)]
@@ -181,6 +190,36 @@ mod tests {
         assert!(refused(&der));
         assert!(refused([&der[..], b"\n"].concat()));
         assert!(refused([&[0x30, 0x22, 0x02, 0x01, 0x00][..], &[7; 31]].concat()), "a PKCS#1 key");
+        for long in [200, 40_000, 70_000, 17_000_000_usize] {
+            // As with attributes, which may be of any length.
+            let digits: Vec<_> =
+                long.to_be_bytes().into_iter().skip_while(|&byte| byte == 0).collect();
+            let head = [
+                &[0x30, 0x80 | u8::try_from(digits.len()).unwrap()],
+                &digits[..],
+                &[0x02, 0x01, 0x00],
+            ]
+            .concat();
+            assert!(refused([&head[..], &vec![7; long - 3]].concat()), "{long} bytes");
+        }
+    }
+
+    #[test]
+    fn a_jwk_is_refused_whatever_stands_beside_the_key() {
+        let jwk = |kty: &str, other: &str| {
+            format!(
+                r#"{{{kty}:"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",{other}}}"#
+            )
+        };
+        for kty in ["\"kty\"", "\"\\u006bty\""] {
+            // A number that no f64 holds, and what looks like a written-out line end.
+            for other in ["\"exp\":1", "\"exp\":1e999", r#""kid":"\\\\n""#, r#""\\\\n":-1E+400"#] {
+                let text = jwk(kty, other);
+                assert!(crate::Jwk::from_json(&text).is_ok(), "{text}");
+                assert!(refused(&text), "{text}");
+                assert!(refused(STANDARD_NO_PAD.encode(&text)), "base64 of {text}");
+            }
+        }
     }
 
     #[test]

@@ -478,7 +478,10 @@ fn check_signature<const ROOM: usize>(
     let signature = compact::decode_signature(compact.signature, &mut signature)?;
     // A payload of the wrong form is refused before a wrong signature; but a hash is one long chain, beside which the
     // processor has time to decode.
-    let checked = key.checker.check(compact.signed.as_bytes(), signature);
+    let checked = match signature {
+        Some(signature) => key.checker.check(compact.signed.as_bytes(), signature),
+        None => Err(Error::SignatureInvalid),
+    };
     let length = compact::decode(compact.payload, &mut buffer.bytes)?;
     checked.map(|()| length)
 }

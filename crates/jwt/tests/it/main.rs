@@ -7,6 +7,8 @@
 
 mod allocations;
 mod api;
+#[cfg(feature = "asymmetric")]
+mod fuzz_corpora;
 mod interop;
 #[cfg(feature = "asymmetric")]
 mod pair_refusals;

@@ -551,6 +551,61 @@ fn a_file_that_is_no_key_of_ours_is_refused_by_name() {
 }
 
 #[test]
+fn a_key_with_attributes_of_any_length_is_no_secret() {
+    let pkcs8 = key(Algorithm::EdDsa).expose_pkcs8_der().unwrap();
+    for length in [0_usize, 100, 200, 40_000, 70_000] {
+        let tlv = |tag: u8, parts: &[&[u8]]| {
+            let length = parts.concat().len().to_be_bytes();
+            [&[tag, 0x83], &length[5..], &parts.concat()].concat()
+        };
+        let attributes = tlv(0xA0, &[&vec![7; length]]);
+        let long = tlv(0x30, &[&pkcs8[2..], &attributes]);
+        let read = SigningKey::from_pkcs8_der(Algorithm::EdDsa, &long).is_ok();
+        assert_eq!(read, length >= 70_000, "one DER only");
+        assert_eq!(
+            SigningKey::from_secret(Algorithm::Hs256, &long).unwrap_err(),
+            Error::SecretIsKey,
+            "{length}"
+        );
+    }
+}
+
+#[test]
+fn no_key_hides_before_another_or_between_the_lines_of_parameters() {
+    let key = key(Algorithm::Es256);
+    let (sec1, pkcs8) = (key.expose_sec1_pem().unwrap(), key.expose_pkcs8_pem().unwrap());
+    let spki = key.verifying_key().to_spki_pem().unwrap();
+    let (begin, end) = ("-----BEGIN EC PARAMETERS-----\n", "-----END EC PARAMETERS-----\n");
+    let parameters = format!("{begin}BggqhkjOPQMBBw==\n{end}");
+    let read = |text: &str| {
+        let (private, public) = (
+            SigningKey::from_pem(Algorithm::Es256, text).err(),
+            VerifyingKey::from_pem(Algorithm::Es256, text).err(),
+        );
+        assert_eq!(private, public);
+        private
+    };
+    assert_eq!(read(&format!("{parameters}{}", &*sec1)), None);
+    assert_eq!(read(&format!("a key:\n{parameters}and\n{}", &*sec1)), None);
+    for text in [
+        // Only parameters stand there, once, and only a SEC1 key behind them.
+        format!("{begin}{spki}{end}{}", &*sec1),
+        format!("{begin}{}{end}{}", &*pkcs8, &*sec1),
+        format!("{begin}not base64{end}{}", &*sec1),
+        format!("{parameters}{parameters}{}", &*sec1),
+        format!("{parameters}{}", &*pkcs8),
+        format!("{parameters}{spki}"),
+        format!("{}{parameters}", &*sec1),
+        // A block is no text before another.
+        format!("a key: {}{}", &*pkcs8, &*sec1),
+        format!("a key:\r{}\n{}", pkcs8.replace('\n', "\r"), &*sec1),
+        format!("a key: {parameters}{parameters}{}", &*sec1),
+    ] {
+        assert!(matches!(read(&text), Some(Error::KeyMalformed(_))), "{text}");
+    }
+}
+
+#[test]
 fn nothing_shows_a_private_key() {
     for algorithm in PAIRS {
         let key = key(algorithm).with_kid("k");

@@ -610,6 +610,19 @@ fn the_signature_is_checked_before_any_claim() {
 }
 
 #[test]
+fn the_form_is_checked_before_the_signature_however_long_that_is() {
+    for header in [HEADER, r#"{"typ":"JWT","alg":"HS256"}"#] {
+        for signature in [&[0; 32][..], &[0; 200], &[0; 2000]] {
+            let token =
+                |payload: &str| format!("{}.{payload}.{}", encode(header), encode(signature));
+            assert_eq!(verify(&token("e30")), Err(Error::SignatureInvalid));
+            assert!(is_malformed(&verify(&token("e3"))), "bits of no byte");
+            assert!(is_malformed(&verify(&token("e30AA"))), "a character too many");
+        }
+    }
+}
+
+#[test]
 fn nothing_shows_a_secret() {
     let key = key().with_kid("k");
     let verifier = verifier().with_keys(key.verifying_key());
