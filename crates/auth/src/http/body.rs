@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -61,6 +62,25 @@ impl<J: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonOrForm<J> {
             )),
         }
     }
+}
+
+/// The values of these parameters of a form; one without a value counts as left out (RFC 6749 §3.1), and those that
+/// are not named here are ignored (§3.2).
+pub(crate) fn parameters<const N: usize>(
+    form: Vec<(String, String)>,
+    names: [&str; N],
+) -> Result<[Option<Zeroizing<String>>; N], Error> {
+    let mut values = [const { None }; N];
+    for (name, value) in form {
+        let value = Zeroizing::new(value);
+        let Some(slot) = names.iter().zip(&mut values).find(|(known, _)| **known == name) else {
+            continue;
+        };
+        if slot.1.replace(value).is_some() {
+            return Err(Error::BodyInvalid(format!("parameter {name:?} stands twice")));
+        }
+    }
+    Ok(values.map(|value: Option<Zeroizing<String>>| value.filter(|value| !value.is_empty())))
 }
 
 #[derive(PartialEq)]

@@ -16,7 +16,10 @@ use axum::{
 };
 
 pub use self::{body::Json, client::Client};
-pub(crate) use self::{body::JsonOrForm, problem::OAuthError};
+pub(crate) use self::{
+    body::{JsonOrForm, parameters},
+    problem::OAuthError,
+};
 use crate::{Auth, keys, passwords, sessions, tokens, users};
 
 /// The routes of all slices, for an application or the server to mount.

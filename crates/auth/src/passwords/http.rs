@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Login;
 use crate::{
     Auth, Error,
-    http::{Client, Json, JsonOrForm, OAuthError},
+    http::{Client, Json, JsonOrForm, OAuthError, parameters},
     sessions::http::{Revoked, caller_session},
     tokens::http::TokenAnswer,
     users::{User, http::Account},
@@ -88,30 +88,16 @@ async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {
 }
 
 async fn credentials(request: Request) -> Result<Credentials, Error> {
-    let parameters = match JsonOrForm::from_request(request, &()).await? {
+    let form = match JsonOrForm::from_request(request, &()).await? {
         JsonOrForm::Json(credentials) => return Ok(credentials),
-        JsonOrForm::Form(parameters) => parameters,
+        JsonOrForm::Form(form) => form,
     };
-    let (mut email, mut password, mut grant) = (None, None, None);
-    for (name, value) in parameters {
-        let slot = match name.as_str() {
-            "username" => &mut email,
-            "password" => &mut password,
-            "grant_type" => &mut grant,
-            // RFC 6749 §3.2: parameters that are not known are ignored.
-            _ => continue,
-        };
-        if slot.replace(Zeroizing::new(value)).is_some() {
-            return Err(Error::BodyInvalid(format!("parameter {name:?} stands twice")));
-        }
-    }
-    // RFC 6749 §3.1: a parameter without a value counts as left out.
-    let given = |value: Option<Zeroizing<String>>| value.filter(|value| !value.is_empty());
-    if given(grant).is_some_and(|grant| *grant != "password") {
+    let [email, password, grant] = parameters(form, ["username", "password", "grant_type"])?;
+    if grant.is_some_and(|grant| *grant != "password") {
         return Err(Error::GrantUnsupported("password"));
     }
     let missing = |name: &str| Error::BodyInvalid(format!("missing parameter {name:?}"));
-    let email = given(email).ok_or_else(|| missing("username"))?;
-    let password = given(password).ok_or_else(|| missing("password"))?;
+    let email = email.ok_or_else(|| missing("username"))?;
+    let password = password.ok_or_else(|| missing("password"))?;
     Ok(Credentials { email: email.to_string(), password })
 }

@@ -273,15 +273,8 @@ impl Auth {
         replaced: Option<SecretHash>,
     ) -> Result<(Session, OpaqueSecret), Error> {
         let secret = OpaqueSecret::generate()?;
-        let now = self.clock().now();
-        let session = Session {
-            id: self.ids().next(),
-            user_id: user.id,
-            created_at: now,
-            last_used_at: now,
-            device: client.device.clone(),
-            address: client.address,
-        };
+        let session = self.new_session(user, client);
+        let now = session.created_at;
         let sessions = self.sessions();
         let begun = Begun {
             session: session.clone(),
@@ -300,6 +293,19 @@ impl Auth {
         }
         tracing::info!(user = %user.id.0, session = %session.id, "session began");
         Ok((session, secret))
+    }
+
+    /// A session that begins now, not yet stored.
+    pub(crate) fn new_session(&self, user: &User, client: &Client) -> Session {
+        let now = self.clock().now();
+        Session {
+            id: self.ids().next(),
+            user_id: user.id,
+            created_at: now,
+            last_used_at: now,
+            device: client.device.clone(),
+            address: client.address,
+        }
     }
 
     /// The live sessions of a user by cookie and by tokens alike, the newest first: those after an id, and so many at

@@ -17,7 +17,7 @@ use super::{STANDARD_CLAIMS, Tokens};
 use crate::{
     Auth, Error,
     config::WhenStale,
-    http::{Client, JsonOrForm, OAuthError},
+    http::{Client, JsonOrForm, OAuthError, parameters},
     revocation::Revocations,
     users::UserId,
 };
@@ -64,32 +64,20 @@ async fn refresh(
     }
     let Refresh { refresh_token } = match JsonOrForm::from_request(request, &()).await? {
         JsonOrForm::Json(body) => body,
-        JsonOrForm::Form(parameters) => from_form(parameters)?,
+        JsonOrForm::Form(form) => from_form(form)?,
     };
     let tokens = auth.tokens_refresh(&refresh_token, &client).await?;
     Ok(JsonBody(tokens.into()))
 }
 
 /// The form of RFC 6749 §6.
-fn from_form(parameters: Vec<(String, String)>) -> Result<Refresh, Error> {
-    let (mut token, mut grant) = (None, None);
-    for (name, value) in parameters {
-        let slot = match name.as_str() {
-            "refresh_token" => &mut token,
-            "grant_type" => &mut grant,
-            // RFC 6749 §3.2: parameters that are not known are ignored.
-            _ => continue,
-        };
-        if slot.replace(Zeroizing::new(value)).is_some() {
-            return Err(Error::BodyInvalid(format!("parameter {name:?} stands twice")));
-        }
-    }
-    if grant.is_some_and(|grant| !grant.is_empty() && *grant != "refresh_token") {
+fn from_form(form: Vec<(String, String)>) -> Result<Refresh, Error> {
+    let [token, grant] = parameters(form, ["refresh_token", "grant_type"])?;
+    if grant.is_some_and(|grant| *grant != "refresh_token") {
         return Err(Error::GrantUnsupported("refresh_token"));
     }
     let missing = || Error::BodyInvalid("missing parameter \"refresh_token\"".to_owned());
-    let refresh_token = token.filter(|token| !token.is_empty()).ok_or_else(missing)?;
-    Ok(Refresh { refresh_token })
+    Ok(Refresh { refresh_token: token.ok_or_else(missing)? })
 }
 
 /// Accepts this installation's own access tokens.

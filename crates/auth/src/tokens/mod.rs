@@ -20,7 +20,7 @@ use self::storage::{Attempt, Begun, Refreshed};
 use crate::{
     Auth, Error,
     http::Client,
-    sessions::{Dead, Session, seconds},
+    sessions::{Dead, seconds},
     users::User,
 };
 
@@ -91,15 +91,8 @@ impl Auth {
     /// # Errors
     /// [`Error::InvalidCredentials`] when the account is gone, disabled or changed by now; storage errors.
     pub async fn tokens_create(&self, user: &User, client: &Client) -> Result<Tokens, Error> {
-        let now = self.clock().now();
-        let session = Session {
-            id: self.ids().next(),
-            user_id: user.id,
-            created_at: now,
-            last_used_at: now,
-            device: client.device.clone(),
-            address: client.address,
-        };
+        let session = self.new_session(user, client);
+        let now = session.created_at;
         let begun = Begun {
             session: session.clone(),
             generation: user.generation,
