@@ -13,6 +13,11 @@ use jwt::Timestamp;
 pub struct TestClock(Arc<AtomicI64>);
 
 impl TestClock {
+    /// Sets the clock, ahead or back.
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.seconds(), Ordering::Relaxed);
+    }
+
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         let seconds = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);

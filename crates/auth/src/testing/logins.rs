@@ -17,7 +17,11 @@ use crate::{Auth, Client, Error, tokens::Tokens, users::User};
 
 /// Who the bearer of an access token is, as a guard of this installation sees it.
 pub async fn bearer(auth: &Auth, tokens: &Tokens) -> Result<Principal, Denied> {
-    let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {}", tokens.access));
+    bearer_of(auth, &tokens.access).await
+}
+
+pub(super) async fn bearer_of(auth: &Auth, access: &str) -> Result<Principal, Denied> {
+    let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {access}"));
     let (parts, ()) = request.body(()).unwrap().into_parts();
     auth.guard().authenticate(&parts).await.map(Option::unwrap)
 }
@@ -91,6 +95,20 @@ pub async fn a_token_used_twice_at_once_is_answered_with_the_newest(place: Place
     assert_eq!(refresh(&test, &second).await.unwrap().refresh, fourth.refresh);
     assert!(refused(&test, &first).await, "its eleventh second");
     assert!(refused(&test, &fourth).await, "the session is over");
+}
+
+/// A token has its ten seconds on an instance also when one whose clock is ahead has used the next one.
+pub async fn a_clock_that_is_ahead_ends_no_window_on_another(place: Place) {
+    let (here, ahead) =
+        (TestAuth::new(&place).await.unwrap(), TestAuth::new(&place).await.unwrap());
+    ahead.clock.advance(seconds(5));
+    let user = account(&here).await;
+    let first = login(&here, &user).await;
+    let second = refresh(&here, &first).await.unwrap();
+    here.clock.advance(seconds(7));
+    ahead.clock.advance(seconds(7));
+    let third = refresh(&ahead, &second).await.unwrap();
+    assert_eq!(refresh(&here, &first).await.unwrap().refresh, third.refresh);
 }
 
 /// Of many refreshes with one token at the same moment all get the same next token.

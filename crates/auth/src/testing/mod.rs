@@ -1,10 +1,11 @@
-//! For tests: a database of one's own on either engine, a clock to set, a ready installation, and the
-//! promises of storage.
+//! For tests: a database of one's own on either engine, a clock to set, a ready installation, the promises
+//! of storage, and the simulator of refreshes.
 
 mod clock;
 pub mod conformance;
 pub mod logins;
 mod place;
+pub mod simulator;
 
 pub use self::{
     clock::TestClock,
@@ -30,7 +31,14 @@ impl TestAuth {
     /// # Errors
     /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
     pub async fn with(place: &Place, config: Config) -> Result<Self, Error> {
-        let clock = TestClock::default();
+        Self::on_clock(place, config, TestClock::default()).await
+    }
+
+    /// An installation with these settings on this database, on a clock that others may have too.
+    ///
+    /// # Errors
+    /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
+    pub async fn on_clock(place: &Place, config: Config, clock: TestClock) -> Result<Self, Error> {
         let builder = Auth::builder(config).db(place.db.clone());
         let auth = builder.clock(Clock::new(clock.clone())).build().await?;
         Ok(Self { auth, clock })

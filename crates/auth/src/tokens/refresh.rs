@@ -13,6 +13,10 @@ use crate::{Error, keys::ServerSecret};
 /// once, an answer that was lost on its way.
 const WINDOW: i64 = 10;
 
+/// First uses are remembered for so much longer: an instance whose clock is ahead must not forget what one
+/// whose clock is behind still answers.
+const CLOCKS_DIFFER: i64 = 60;
+
 const VERSION: u8 = 1;
 const PURPOSE: &str = "countersign refresh token v1";
 const MAC_LEN: usize = 32;
@@ -73,8 +77,8 @@ impl RefreshTokens {
     }
 }
 
-/// When the tokens of one session were first used, as far back as the window reaches: for each second the
-/// first counter that was used in it. Bounded by the window however often a client refreshes.
+/// When the tokens of one session were first used, as far back as the window reaches on any clock: for each
+/// second the first counter that was used in it. Bounded by that time however often a client refreshes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FirstUses(Vec<(i64, i64)>);
 
@@ -96,8 +100,8 @@ impl FirstUses {
         if used >= newest {
             // A clock that was set back does not make the order of uses another.
             let second = self.0.last().map_or(now, |(second, _)| now.max(*second));
-            let mut uses: Vec<_> =
-                self.0.iter().copied().filter(|(at, _)| second - at <= WINDOW).collect();
+            let kept = |(at, _): &(i64, i64)| second - at <= WINDOW + CLOCKS_DIFFER;
+            let mut uses: Vec<_> = self.0.iter().copied().filter(kept).collect();
             if uses.last().is_none_or(|(at, _)| *at < second) {
                 uses.push((second, used));
             }
@@ -191,11 +195,25 @@ mod tests {
         let mut uses = FirstUses::default();
         for counter in 1..10_000 {
             uses = first(&uses, counter, 100 + counter / 50);
-            assert!(uses.0.len() <= 11);
+            assert!(uses.0.len() <= 71);
             assert_eq!(FirstUses::from_stored(&uses.to_stored()), uses);
         }
         let uses = first(&uses, 10_000, 1_000_000);
         assert_eq!(uses.0.len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_ends_no_window_on_another() {
+        let uses = first(&FirstUses::default(), 1, 100);
+        // Seven seconds later, on a clock that is five seconds ahead; then again on the first one.
+        let uses = first(&uses, 2, 112);
+        assert_eq!(uses.judge(1, 3, at(108)), Use::Repeated);
+        assert_eq!(uses.judge(1, 3, at(110)), Use::Repeated);
+        assert_eq!(uses.judge(1, 3, at(111)), Use::Replayed);
+        // By a minute at most.
+        let uses = first(&uses, 3, 171);
+        assert_eq!(uses.judge(1, 4, at(110)), Use::Replayed);
+        assert_eq!(uses.judge(2, 4, at(110)), Use::Repeated);
     }
 
     #[test]

@@ -20,6 +20,7 @@ on_every_engine!(
     sessions_are_listed_page_by_page,
     a_refresh_goes_on_with_the_session,
     a_token_used_twice_at_once_is_answered_with_the_newest,
+    a_clock_that_is_ahead_ends_no_window_on_another,
     refreshes_at_the_same_moment_agree,
     a_replay_ends_its_session_alone,
     refresh_tokens_end_by_themselves,

@@ -10,3 +10,5 @@ mod http;
 mod logins;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod simulator;
