@@ -1,0 +1,36 @@
+# Installs what a script needs and the machine lacks. To be sourced; whoever does says with `say` what is being done.
+# shellcheck shell=bash
+
+# Runs a command with the rights to install packages; fails if there are none.
+as_root() {
+    if [[ $EUID -eq 0 ]]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+apt_install() {
+    command -v apt-get >/dev/null || return 1
+    say "install: $*"
+    as_root apt-get update -qq &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# Rust, and a C compiler for the database and the cryptography that are built in; ends the script where one cannot be had.
+need_rust() {
+    if ! command -v cargo >/dev/null && [[ -r ${CARGO_HOME:-$HOME/.cargo}/env ]]; then
+        # shellcheck source=/dev/null
+        . "${CARGO_HOME:-$HOME/.cargo}/env"
+    fi
+    if ! command -v cargo >/dev/null; then
+        echo "cargo is missing: install Rust from https://rustup.rs" >&2
+        exit 3
+    fi
+    if ! command -v cc >/dev/null && ! apt_install build-essential; then
+        echo "a C compiler is missing and cannot be installed: apt-get install build-essential" >&2
+        exit 3
+    fi
+}
