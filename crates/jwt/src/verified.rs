@@ -4,6 +4,7 @@ use std::{fmt, ops::Deref};
 
 use crate::{
     Audience, Timestamp,
+    compact::MAX_TOKEN_LEN,
     registered::{Registered, Text},
     scan::Member,
 };
@@ -21,7 +22,18 @@ impl Buffer {
     pub const fn new() -> Self {
         Self { bytes: Vec::new(), members: Vec::new() }
     }
+
+    /// Makes a buffer for one token, with room enough that it need not grow for a usual one.
+    pub(crate) fn for_one(token: &str) -> Self {
+        Self {
+            bytes: Vec::with_capacity(token.len().min(MAX_TOKEN_LEN)),
+            members: Vec::with_capacity(USUAL_MEMBERS),
+        }
+    }
 }
+
+/// More claims than most tokens have.
+const USUAL_MEMBERS: usize = 16;
 
 /// The claims of a token that was verified; only a [`Verifier`](crate::Verifier) can make one.
 ///

@@ -187,7 +187,7 @@ impl Verifier {
     /// # Errors
     /// The refusals of [`Error`], one for each check.
     pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<Verified<T>, Error> {
-        let mut buffer = Buffer::new();
+        let mut buffer = Buffer::for_one(token);
         let now = self.inner.clock.now();
         let (kid, end) = self.inner.open(token, &mut buffer)?;
         buffer.bytes.truncate(end);
