@@ -64,7 +64,7 @@
 //!
 //! let phone = auth.tokens_create(&user, &Client::default()).await?;
 //! let laptop = auth.tokens_create(&user, &Client::default()).await?;
-//! assert_eq!(auth.sessions_of(user.id).await?.len(), 2);
+//! assert_eq!(auth.sessions_of(user.id, None, 50).await?.len(), 2);
 //!
 //! // The phone was lost.
 //! let ended = auth.session_end(user.id, phone.session).await?;
