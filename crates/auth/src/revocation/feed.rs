@@ -154,6 +154,12 @@ impl Reader {
                     sleep(POLL).await;
                 }
             }
+            metrics::gauge!("countersign_revocations").set(count(self.revocations.len()));
+            metrics::gauge!("countersign_revocations_stale").set(if self.revocations.is_stale() {
+                1.0
+            } else {
+                0.0
+            });
             if forgot.elapsed() > FORGET {
                 forgot = Instant::now();
                 self.revocations.forget_expired(self.clock.now());
@@ -163,6 +169,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// A count as metrics have it; more than fit are not held.
+fn count(entries: usize) -> f64 {
+    f64::from(u32::try_from(entries).unwrap_or(u32::MAX))
 }
 
 /// Passes on what other instances say.
