@@ -181,8 +181,13 @@ impl<'t> Header<'t> {
     }
 }
 
-/// The header that a key writes, encoded and with its dot: `{"alg":…,"kid":…,"typ":…}`.
-pub(crate) fn header_text(alg: &str, kid: Option<&str>, typ: &str) -> String {
+/// The header that a key writes, encoded: `{"alg":…,"kid":…,"typ":…}`, and members beside them.
+pub(crate) fn header_text(
+    alg: &str,
+    kid: Option<&str>,
+    typ: &str,
+    more: &[(String, String)],
+) -> String {
     let mut json = Vec::with_capacity(64);
     json.extend_from_slice(b"{\"alg\":");
     crate::ser::write_string(alg, &mut json);
@@ -192,6 +197,12 @@ pub(crate) fn header_text(alg: &str, kid: Option<&str>, typ: &str) -> String {
     }
     json.extend_from_slice(b",\"typ\":");
     crate::ser::write_string(typ, &mut json);
+    for (name, value) in more {
+        json.push(b',');
+        crate::ser::write_string(name, &mut json);
+        json.push(b':');
+        crate::ser::write_string(value, &mut json);
+    }
     json.push(b'}');
     BASE64URL.encode(json)
 }

@@ -103,7 +103,7 @@ impl Verifier {
         let keys = inner.keys.iter().enumerate();
         let own = keys.filter(|(_, key)| single || key.kid().is_some()).map(|(position, key)| {
             OwnHeader {
-                text: compact::header_text(key.algorithm_name(), key.kid(), typ) + ".",
+                text: compact::header_text(key.algorithm_name(), key.kid(), typ, &[]) + ".",
                 key: position,
                 signature: key
                     .algorithm()

@@ -181,12 +181,13 @@ impl Revocations {
             || live.old.concerns(session, user, generation)
     }
 
-    /// Says whether this session has been ended.
+    /// When the last access token of a session that has been ended expires; `None` for one that has not.
     #[must_use]
-    pub fn has_session(&self, session: Uuid) -> bool {
+    pub fn ended_session(&self, session: Uuid) -> Option<Timestamp> {
         let live = self.live.load();
         let id = session.as_u128();
-        live.recent.sessions.contains_key(&id) || live.old.sessions.contains_key(&id)
+        let expires_at = live.recent.sessions.get(&id).max(live.old.sessions.get(&id));
+        expires_at.map(|expires_at| Timestamp::new(*expires_at).saturating_sub(GRACE))
     }
 
     /// Adds revocations; those that are known already change nothing.

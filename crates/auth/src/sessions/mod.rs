@@ -356,17 +356,20 @@ impl Auth {
         let now = self.clock().now();
         let until = self.access_expires_at(now);
         // What has ended already is not written again, however often it is asked for.
-        let (known, new): (Vec<Which>, Vec<Which>) = which.iter().partition(
-            |which| matches!(which, Which::One(id) if self.revocations().has_session(*id)),
-        );
-        let mut ended = match new.as_slice() {
-            [] => Vec::new(),
-            _ => storage::sessions_end(self.db(), new, now, until).await?,
-        };
-        ended.extend(known.into_iter().filter_map(|which| match which {
-            Which::One(id) => Some((id, until)),
-            _ => None,
-        }));
+        let (mut ended, mut new) = (Vec::new(), Vec::new());
+        for which in which {
+            let known = match which {
+                Which::One(id) => self.revocations().ended_session(*id).map(|until| (*id, until)),
+                Which::Own(..) | Which::AllBut(..) | Which::All(_) => None,
+            };
+            match known {
+                Some(known) => ended.push(known),
+                None => new.push(*which),
+            }
+        }
+        if !new.is_empty() {
+            ended.extend(storage::sessions_end(self.db(), new, now, until).await?);
+        }
         Ok(self.ended(ended, which, now).await)
     }
 

@@ -176,8 +176,10 @@ async fn logout_with_an_access_token_ends_all_of_its_session() {
     };
     let written = rows().await;
     for _ in 0..3 {
+        client.test.clock.advance(std::time::Duration::from_secs(60));
         let again = client.with_bearer("POST", "/logout", &own.access).await;
         assert_eq!((again.status, &again.body["revoked"]), (200, &json!([sid(&own.access)])));
+        assert_eq!(again.body["access_expires_at"], now + 600, "it does not move");
     }
     assert_eq!(rows().await, written);
     // Some clients name a content type also where they send no content.

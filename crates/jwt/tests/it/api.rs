@@ -279,3 +279,34 @@ fn a_verifier_is_shared_between_threads() {
     shared::<Jwks>();
     shared::<Verified<String>>();
 }
+
+#[test]
+fn a_header_may_have_members_beside_those_of_the_key() {
+    let key = SigningKey::generate(Algorithm::Hs256)
+        .unwrap()
+        .with_header_member("cty", "first")
+        .unwrap()
+        .with_header_member("quo\"ted\n", "\u{1}\\\"")
+        .unwrap()
+        .with_header_member("cty", "second")
+        .unwrap()
+        .with_kid("one")
+        .with_typ("at+jwt");
+    let token = key.sign(&Claims::new(()).expires_in(Duration::from_secs(60))).unwrap();
+    let header = base64_turbo::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    let expected = json!({
+        "alg": "HS256", "kid": "one", "typ": "at+jwt", "cty": "second", "quo\"ted\n": "\u{1}\\\"",
+    });
+    assert_eq!(header, expected);
+    let verifier = Verifier::new(key.verifying_key()).typ("at+jwt");
+    assert!(verifier.verify::<()>(&token).is_ok());
+    assert_eq!(verifier.typ("JWT").verify::<()>(&token).unwrap_err(), Error::TypeMismatch);
+    for name in ["alg", "kid", "typ", "crit", "b64"] {
+        let refused = key.clone().with_header_member(name, "x").unwrap_err();
+        assert_eq!(refused, Error::HeaderUnsupported, "{name}");
+    }
+    let long = key.with_header_member("long", "x".repeat(9_000)).unwrap();
+    let refused = long.sign(&Claims::new(()).expires_in(Duration::from_secs(60)));
+    assert_eq!(refused, Err(Error::TokenTooLong));
+}
