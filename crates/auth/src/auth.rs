@@ -33,6 +33,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
         },
+        Migration {
+            name: "V4__outbox",
+            sqlite: include_str!("../migrations/sqlite/V4__outbox.sql"),
+            postgres: include_str!("../migrations/postgres/V4__outbox.sql"),
+        },
     ],
 };
 
@@ -240,6 +245,11 @@ impl Auth {
     /// The guard of a logout: it also accepts an access token whose session has ended already.
     pub(crate) fn logout_guard(&self) -> &Guard {
         &self.0.logout
+    }
+
+    /// Says whether letters get out of this installation: to a mail server, or to the outbox of a developer.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.0.config.mail.url.is_some()
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {
