@@ -38,6 +38,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V4__outbox.sql"),
             postgres: include_str!("../migrations/postgres/V4__outbox.sql"),
         },
+        Migration {
+            name: "V5__links",
+            sqlite: include_str!("../migrations/sqlite/V5__links.sql"),
+            postgres: include_str!("../migrations/postgres/V5__links.sql"),
+        },
     ],
 };
 

@@ -56,6 +56,13 @@ pub enum Error {
     /// The address is unknown, the password wrong, or the account disabled: one answer for all.
     #[error("the email or the password is wrong")]
     InvalidCredentials,
+    /// The password is right, and the address of the account has not been confirmed.
+    #[error("the address of this account has not been confirmed")]
+    EmailUnverified,
+    /// The link is unknown, used, expired, meant for something else, or its account is gone or disabled: one answer for
+    /// all.
+    #[error("the link is not good, or no longer")]
+    LinkInvalid,
     /// The password that a signed-in caller gave again is wrong.
     #[error("the password is wrong")]
     PasswordWrong,

@@ -116,6 +116,7 @@
 //! Each slice is a folder: its types, rules and `impl Auth` in `mod.rs`, its statements in `storage.rs`,
 //! its routes in `http.rs`.
 
+pub mod accounts; // how an account comes to be, and whose address it is
 mod auth; // the one handle to everything
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation

@@ -20,12 +20,13 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, keys, passwords, sessions, tokens, users};
+use crate::{Auth, accounts, keys, passwords, sessions, tokens, users};
 
 /// The routes of all slices, for an application or the server to mount.
 pub(crate) fn router(auth: Auth) -> Router {
     Router::new()
         .merge(users::http::routes())
+        .merge(accounts::http::routes())
         .merge(passwords::http::routes())
         .merge(sessions::http::routes())
         .merge(tokens::http::routes())

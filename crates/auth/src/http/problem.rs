@@ -29,6 +29,8 @@ impl Error {
             Self::RoleUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "role_unknown"),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration_closed"),
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid_credentials"),
+            Self::EmailUnverified => (StatusCode::FORBIDDEN, "email_unverified"),
+            Self::LinkInvalid => (StatusCode::BAD_REQUEST, "link_invalid"),
             Self::PasswordWrong => (StatusCode::FORBIDDEN, "invalid_credentials"),
             Self::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
@@ -94,7 +96,9 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.0.respond(|error, problem| {
             let code = match error {
-                Error::InvalidCredentials | Error::InvalidGrant => "invalid_grant",
+                Error::InvalidCredentials | Error::EmailUnverified | Error::InvalidGrant => {
+                    "invalid_grant"
+                }
                 Error::GrantUnsupported(_) => "unsupported_grant_type",
                 _ if problem.status().is_server_error() => "temporarily_unavailable",
                 _ => "invalid_request",

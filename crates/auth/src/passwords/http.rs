@@ -1,7 +1,7 @@
 use axum::{
     Json as JsonBody, Router,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, Method, header::SET_COOKIE},
+    http::{HeaderMap, Method, StatusCode, header::SET_COOKIE},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::Login;
 use crate::{
     Auth, Error,
+    accounts::http::Accepted,
     http::{Client, Json, JsonOrForm, OAuthError, parameters},
     sessions::http::{Revoked, caller_session},
     tokens::http::TokenAnswer,
@@ -23,6 +24,8 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/login", post(login))
         .route("/login/session", post(login_session))
         .route("/me/password", post(change))
+        .route("/password/forgot", post(forgot))
+        .route("/password/reset", post(reset))
 }
 
 /// An address and a password, as JSON or as the form of RFC 6749 §4.3.2.
@@ -71,14 +74,47 @@ struct Change {
 
 async fn change(
     State(auth): State<Auth>,
+    client: Client,
     caller: Principal,
     Json(body): Json<Change>,
 ) -> Result<JsonBody<Revoked>, Error> {
     let user = auth.caller(&caller).await?;
     let (_, session) = caller_session(&caller)?;
     let Change { current_password, new_password } = body;
-    let ending = auth.password_change(&user, session, &current_password, &new_password).await?;
+    let ending =
+        auth.password_change(&user, session, &current_password, &new_password, &client).await?;
     Ok(JsonBody(ending.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forgotten {
+    email: String,
+}
+
+async fn forgot(
+    State(auth): State<Auth>,
+    client: Client,
+    Json(body): Json<Forgotten>,
+) -> Result<Accepted, Error> {
+    auth.password_forgot(&body.email, &client).await?;
+    Ok(Accepted)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    token: Zeroizing<String>,
+    password: Zeroizing<String>,
+}
+
+async fn reset(
+    State(auth): State<Auth>,
+    client: Client,
+    Json(body): Json<Reset>,
+) -> Result<StatusCode, Error> {
+    auth.password_reset(&body.token, &body.password, &client).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {

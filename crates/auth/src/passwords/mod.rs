@@ -2,6 +2,7 @@
 
 mod hasher;
 pub(crate) mod http;
+mod reset;
 pub(crate) mod storage;
 
 use std::fmt;
@@ -13,7 +14,9 @@ use zxcvbn::Score;
 
 pub(crate) use self::hasher::Hasher;
 use crate::{
-    Auth, Error,
+    Auth, Client, Error,
+    accounts::facts,
+    mail::Kind,
     sessions::{Ending, Which},
     users::{Email, User, UserId},
 };
@@ -44,7 +47,7 @@ impl Password {
         self.0.chars().count()
     }
 
-    fn into_inner(self) -> Zeroizing<String> {
+    pub(crate) fn into_inner(self) -> Zeroizing<String> {
         self.0
     }
 }
@@ -69,7 +72,8 @@ impl Auth {
     /// An unknown address, a wrong password and a disabled account cost the same and answer the same.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`]; [`Error::HashingBusy`] when too many wait; storage errors.
+    /// [`Error::InvalidCredentials`]; [`Error::EmailUnverified`], only with the right password of a registration whose
+    /// address is not confirmed; [`Error::HashingBusy`] when too many wait; storage errors.
     pub async fn login(&self, email: &str, password: &str) -> Result<Login, Error> {
         let account = match Email::parse(email) {
             Ok(email) => storage::account_by_email(self.db(), &email).await?,
@@ -81,12 +85,14 @@ impl Auth {
             None => self.hasher().verify(Zeroizing::default(), None).await?,
         };
         match user {
+            Some(user) if right && !user.disabled && user.pending => Err(Error::EmailUnverified),
             Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
             _ => Err(Error::InvalidCredentials),
         }
     }
 
-    /// Gives an account another password and ends all its logins but one, in one step.
+    /// Gives an account another password and ends all its logins but one, in one step. Links that were sent to it are
+    /// void, and a letter tells it.
     ///
     /// # Errors
     /// [`Error::PasswordWrong`] when `current` is not the password; [`Error::PasswordRefused`];
@@ -97,11 +103,15 @@ impl Auth {
         keep: Uuid,
         current: &str,
         new: &str,
+        client: &Client,
     ) -> Result<Ending, Error> {
         let old = self.password_check(user.id, current).await?;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
         let now = self.clock().now();
-        let ended = storage::password_change(self.db(), user.id, keep, old, hash, now).await?;
+        let told = user.email.clone();
+        let notice = self.errand(Kind::PasswordChanged, told, Some(user.id), facts(client));
+        let ended =
+            storage::password_change(self.db(), user.id, keep, old, hash, notice, now).await?;
         // Somebody else has changed it in the meantime.
         let ended = ended.ok_or(Error::PasswordWrong)?;
         tracing::info!(user = %user.id.0, "password changed");
@@ -130,6 +140,17 @@ impl Auth {
         email: &Email,
         name: Option<&str>,
     ) -> Result<String, Error> {
+        let password = self.password_checked(password, email, name).await?;
+        self.hasher().hash(password.into_inner()).await
+    }
+
+    /// A new password that meets the rules.
+    pub(crate) async fn password_checked(
+        &self,
+        password: &str,
+        email: &Email,
+        name: Option<&str>,
+    ) -> Result<Password, Error> {
         let password = Password::parse(password).ok_or_else(|| {
             Error::PasswordRefused(format!(
                 "it must have at most {MAX_LENGTH} characters, none of them NUL"
@@ -155,7 +176,7 @@ impl Auth {
             .await?;
         match weakness {
             Some(reasons) => Err(Error::PasswordRefused(reasons)),
-            None => self.hasher().hash(password.into_inner()).await,
+            None => Ok(password),
         }
     }
 }

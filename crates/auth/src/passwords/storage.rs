@@ -2,7 +2,12 @@ use jwt::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, SecretHash,
+    accounts::{
+        Purpose,
+        storage::{links_drop, take},
+    },
+    mail::{Errand, storage::errand_add},
     revocation::{Revocation, storage::revoke},
     sessions::{Which, storage::delete},
     storage::Db,
@@ -16,7 +21,8 @@ pub(crate) async fn account_by_email(
 ) -> Result<Option<(User, String)>, Error> {
     let row = db
         .optional(
-            "SELECT u.id, u.email, u.name, u.roles, u.generation, u.disabled, u.created_at, p.hash
+            "SELECT u.id, u.email, u.name, u.roles, u.generation, u.disabled, u.pending, u.created_at,
+                    p.hash
                FROM users u JOIN passwords p ON p.user_id = u.id WHERE u.email = $1",
             [email.as_str().into()],
         )
@@ -30,19 +36,21 @@ pub(crate) async fn password_by_user(db: &Db, id: UserId) -> Result<Option<Strin
     Ok(row.map(|row| row.get("hash")).transpose()?)
 }
 
-/// Puts a new hash in the place of this old one and ends all sessions of the account but one; returns what ended
-/// as [`sessions_end`](crate::sessions::storage::sessions_end) does, or `None` where the old hash is another by now.
+/// Puts a new hash in the place of this old one, ends all sessions of the account but one and voids its links; returns
+/// what ended as [`sessions_end`](crate::sessions::storage::sessions_end) does, or `None` where the old hash is another
+/// by now.
 pub(crate) async fn password_change(
     db: &Db,
     id: UserId,
     keep: Uuid,
     old: String,
     new: String,
+    notice: Option<Errand>,
     now: Timestamp,
 ) -> Result<Option<Vec<(Uuid, Timestamp)>>, Error> {
     let ended = db
         .transaction(move |tx| {
-            let (old, new) = (old.clone(), new.clone());
+            let (old, new, notice) = (old.clone(), new.clone(), notice.clone());
             Box::pin(async move {
                 let changed = tx
                     .execute(
@@ -65,9 +73,66 @@ pub(crate) async fn password_change(
                 let revocations: Vec<_> =
                     ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();
                 revoke(tx, &revocations).await?;
+                links_drop(tx, id).await?;
+                errand_add(tx, notice.as_ref()).await?;
                 Ok(Some(ended))
             })
         })
         .await?;
     Ok(ended)
+}
+
+/// A password that is given to the account of a link.
+#[derive(Debug, Clone)]
+pub(crate) struct Reset {
+    pub(crate) secret: SecretHash,
+    pub(crate) hash: String,
+    pub(crate) notice: Option<Errand>,
+    pub(crate) now: Timestamp,
+    /// When an access token expires that is made now.
+    pub(crate) until: Timestamp,
+}
+
+/// Uses up a link: gives its account this password, ends all sessions of it, voids its links, and makes an account of a
+/// registration. Returns the new generation and when the last access token before it expires; `None` when the link is
+/// not good for that.
+pub(crate) async fn password_reset(
+    db: &Db,
+    reset: Reset,
+) -> Result<Option<(i64, Timestamp)>, Error> {
+    let done = db.transaction(move |tx| {
+        let Reset { secret, hash, notice, now, until } = reset.clone();
+        Box::pin(async move {
+            let Some((id, email)) = take(tx, secret, Purpose::Reset, now).await? else {
+                return Ok(None);
+            };
+            let raised = tx
+                .optional(
+                    "UPDATE users SET generation = generation + 1, pending = $3
+                      WHERE id = $1 AND email = $2 AND disabled = $3 RETURNING generation",
+                    [id.into(), email.into(), false.into()],
+                )
+                .await?;
+            let Some(raised) = raised else {
+                tx.roll_back();
+                return Ok(None);
+            };
+            tx.execute(
+                "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (user_id)
+                 DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
+                [id.into(), hash.into(), now.seconds().into()],
+            )
+            .await?;
+            let id = UserId(id);
+            links_drop(tx, id).await?;
+            let ended = delete(tx, Which::All(id), until).await?;
+            let until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+            let generation = raised.get("generation")?;
+            revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
+            errand_add(tx, notice.as_ref()).await?;
+            Ok(Some((generation, until)))
+        })
+    });
+    Ok(done.await?)
 }

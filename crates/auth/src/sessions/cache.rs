@@ -3,7 +3,10 @@ use std::sync::Arc;
 use jwt::Timestamp;
 
 use super::Session;
-use crate::{secret::SecretHash, users::User};
+use crate::{
+    secret::SecretHash,
+    users::{User, UserId},
+};
 
 /// Sessions whose rows are remembered; the least used make room.
 const CAPACITY: usize = 20_000;
@@ -32,6 +35,10 @@ impl Cache {
 
     pub(super) fn insert(&self, secret: SecretHash, resumed: Arc<Resumed>) {
         self.0.insert(secret, resumed);
+    }
+
+    pub(super) fn remove_of(&self, user: UserId) {
+        self.0.retain(|_, resumed| resumed.user.id != user);
     }
 
     pub(super) fn remove(&self, secret: &SecretHash) {

@@ -233,6 +233,11 @@ impl Sessions {
         self.store.forget(which)
     }
 
+    /// Has what is remembered of a user's sessions read again, after a change that ends none of them.
+    pub(crate) fn reread(&self, user: UserId) {
+        self.cache.remove_of(user);
+    }
+
     fn is_revoked(&self, resumed: &Resumed) -> bool {
         let Resumed { session, user, .. } = resumed;
         self.revocations.concern(session.id, user.id, user.generation)

@@ -54,7 +54,8 @@ impl SessionStore for DatabaseSessions {
                     "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_used_at, device, address)
                      SELECT $1, $2, $3, $4, $5, $6, $7
                       WHERE EXISTS (SELECT 1 FROM users
-                                     WHERE id = $3 AND generation = $8 AND disabled = $9)",
+                                     WHERE id = $3 AND generation = $8
+                                       AND disabled = $9 AND pending = $9)",
                     row,
                 )
                 .await?;

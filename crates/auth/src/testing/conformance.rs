@@ -62,6 +62,7 @@ fn somebody(auth: &TestAuth, email: &str) -> User {
         roles: Roles::new(&["user", "admin"], &Config::default().accounts.roles).unwrap(),
         generation: 7,
         disabled: false,
+        pending: false,
         created_at: Timestamp::new(1_800_000_000),
     }
 }
@@ -305,10 +306,11 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     for (current, new) in
         [("wrong", new), ("", new), (PASSWORD, "weak"), (PASSWORD, "a@example.com")]
     {
-        auth.password_change(&user, kept.id, current, new).await.unwrap_err();
+        auth.password_change(&user, kept.id, current, new, &Client::default()).await.unwrap_err();
     }
     assert_eq!(auth.sessions_of(user.id, None, 100).await.unwrap().len(), 3);
-    let ending = auth.password_change(&user, kept.id, PASSWORD, new).await.unwrap();
+    let ending =
+        auth.password_change(&user, kept.id, PASSWORD, new, &Client::default()).await.unwrap();
     assert_eq!(ending.sessions.len(), 2);
     assert!(ending.sessions.contains(&tokens.session));
     assert!(auth.sessions().resume(&other).await.unwrap().is_none());

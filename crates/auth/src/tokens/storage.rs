@@ -82,7 +82,8 @@ pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> 
                          access_expires_at, device, address, created_at, last_used_at)
                      SELECT $1, $2, 1, $3, $4, $5, $6, $7, $7
                       WHERE EXISTS (SELECT 1 FROM users
-                                     WHERE id = $2 AND generation = $8 AND disabled = $9)",
+                                     WHERE id = $2 AND generation = $8
+                                       AND disabled = $9 AND pending = $9)",
                     row,
                 )
                 .await
@@ -105,7 +106,8 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
                     .optional(
                         "SELECT r.session_id, r.user_id, r.counter, r.first_uses, r.access_expires_at,
                                 r.device, r.address, r.created_at AS began_at, r.last_used_at,
-                                u.id, u.email, u.name, u.roles, u.generation, u.disabled, u.created_at
+                                u.id, u.email, u.name, u.roles, u.generation, u.disabled, u.pending,
+                                u.created_at
                            FROM refresh_tokens r JOIN users u ON u.id = r.user_id
                           WHERE r.session_id = $1",
                         [id.into()],

@@ -2,19 +2,24 @@ use axum::{
     Json as JsonBody, Router,
     extract::State,
     http::StatusCode,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use guard::Principal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::User;
-use crate::{Auth, Error, http::Json};
+use crate::{
+    Auth, Error,
+    accounts::{Registered, http::Accepted},
+    http::{Client, Json},
+};
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new()
         .route("/register", post(register))
-        .route("/me", get(me))
+        .route("/me", get(me).patch(rename))
         .route("/me/delete", post(delete_me))
 }
 
@@ -50,14 +55,45 @@ impl From<User> for Account {
 
 async fn register(
     State(auth): State<Auth>,
+    client: Client,
     Json(body): Json<Registration>,
-) -> Result<(StatusCode, JsonBody<Account>), Error> {
-    let user = auth.register(&body.email, &body.password, body.name.as_deref()).await?;
-    Ok((StatusCode::CREATED, JsonBody(user.into())))
+) -> Result<Response, Error> {
+    let Registration { email, password, name } = body;
+    Ok(match auth.register(&email, &password, name.as_deref(), &client).await? {
+        Registered::Complete(user) => {
+            (StatusCode::CREATED, JsonBody(Account::from(user))).into_response()
+        }
+        Registered::Pending => Accepted.into_response(),
+    })
 }
 
 async fn me(State(auth): State<Auth>, caller: Principal) -> Result<JsonBody<Account>, Error> {
     let user = auth.caller(&caller).await?;
+    Ok(JsonBody(user.into()))
+}
+
+/// What is left out stays as it is; `null` removes the name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renaming {
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Option<String>>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+async fn rename(
+    State(auth): State<Auth>,
+    caller: Principal,
+    Json(body): Json<Renaming>,
+) -> Result<JsonBody<Account>, Error> {
+    let user = auth.caller(&caller).await?;
+    let user = match body.name {
+        Some(name) => auth.user_set_name(user.id, name.as_deref()).await?,
+        None => user,
+    };
     Ok(JsonBody(user.into()))
 }
 

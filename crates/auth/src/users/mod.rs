@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 pub use self::email::Email;
 use crate::{
-    Auth, Error,
+    Auth, Client, Error,
+    accounts::Registered,
     config::Registration,
     revocation::Revocation,
     roles::{self, Roles},
     sessions::Which,
-    storage::{Row, StorageError},
+    storage::{Row, StorageError, Value},
 };
 
 /// Characters a name may have.
@@ -39,6 +40,8 @@ pub struct User {
     pub generation: i64,
     /// Whether it is kept from logging in.
     pub disabled: bool,
+    /// Whether it is a registration whose address has not been confirmed: nobody logs in with it yet.
+    pub pending: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -82,6 +85,20 @@ impl Change {
 }
 
 impl User {
+    /// Its columns, in the order of [`from_row`](Self::from_row).
+    pub(crate) fn to_row(&self) -> [Value; 8] {
+        [
+            self.id.0.into(),
+            self.email.as_str().into(),
+            self.name.clone().into(),
+            self.roles.to_stored().into(),
+            self.generation.into(),
+            self.disabled.into(),
+            self.pending.into(),
+            self.created_at.seconds().into(),
+        ]
+    }
+
     pub(crate) fn from_row(row: &Row) -> Result<Self, StorageError> {
         Ok(Self {
             id: UserId(row.get("id")?),
@@ -90,13 +107,15 @@ impl User {
             roles: Roles::from_stored(&row.get::<String>("roles")?),
             generation: row.get("generation")?,
             disabled: row.get("disabled")?,
+            pending: row.get("pending")?,
             created_at: Timestamp::new(row.get("created_at")?),
         })
     }
 }
 
 impl Auth {
-    /// Makes an account for whoever asks, with the role `user`.
+    /// Makes an account for whoever asks, with the role `user`. With `accounts.verify_email` a letter does the rest, and
+    /// nothing tells whether the address had an account before.
     ///
     /// # Errors
     /// [`Error::RegistrationClosed`] unless `accounts.registration` is `open`; else as
@@ -106,14 +125,20 @@ impl Auth {
         email: &str,
         password: &str,
         name: Option<&str>,
-    ) -> Result<User, Error> {
+        client: &Client,
+    ) -> Result<Registered, Error> {
         if self.config().accounts.registration != Registration::Open {
             return Err(Error::RegistrationClosed);
         }
-        self.user_create(NewUser { email, password, name, roles: &[roles::USER] }).await
+        let new = NewUser { email, password, name, roles: &[roles::USER] };
+        if self.config().accounts.verify_email {
+            self.registration_add(new, client).await?;
+            return Ok(Registered::Pending);
+        }
+        self.user_create(new).await.map(Registered::Complete)
     }
 
-    /// Makes an account.
+    /// Makes an account that needs no confirmation. A pending registration of the address gives way.
     ///
     /// # Errors
     /// [`Error::EmailInvalid`], [`Error::EmailTaken`], [`Error::NameInvalid`],
@@ -122,7 +147,8 @@ impl Auth {
         let email = Email::parse(new.email)?;
         let name = new.name.map(parse_name).transpose()?;
         let roles = Roles::new(new.roles, &self.config().accounts.roles)?;
-        if storage::user_by_email(self.db(), &email).await?.is_some() {
+        let holder = storage::user_by_email(self.db(), &email).await?;
+        if holder.is_some_and(|holder| !holder.pending) {
             return Err(Error::EmailTaken);
         }
         let hash = self.password_hash(new.password, &email, name.as_deref()).await?;
@@ -133,6 +159,7 @@ impl Auth {
             roles,
             generation: 0,
             disabled: false,
+            pending: false,
             created_at: self.clock().now(),
         };
         storage::user_create(self.db(), &user, hash).await?;
@@ -155,6 +182,18 @@ impl Auth {
     /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_disabled(&self, id: UserId, disabled: bool) -> Result<(), Error> {
         self.change(id, if disabled { Change::Disabled } else { Change::Enabled }).await
+    }
+
+    /// Gives an account another name, or none. Tokens made from now on have it.
+    ///
+    /// # Errors
+    /// [`Error::NameInvalid`]; [`Error::NotFound`]; storage errors.
+    pub async fn user_set_name(&self, id: UserId, name: Option<&str>) -> Result<User, Error> {
+        let name = name.map(parse_name).transpose()?;
+        let user = storage::user_set_name(self.db(), id, name).await?.ok_or(Error::NotFound)?;
+        self.sessions().reread(id);
+        tracing::info!(user = %id.0, "name changed");
+        Ok(user)
     }
 
     /// Removes an account and all that is its own; its logins end at once.
@@ -203,7 +242,7 @@ impl Auth {
     }
 }
 
-fn parse_name(name: &str) -> Result<String, Error> {
+pub(crate) fn parse_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
     if name.is_empty() {
         return Err(Error::NameInvalid("it is empty"));

@@ -4,6 +4,7 @@ use uuid::Uuid;
 use super::{Change, Email, User, UserId};
 use crate::{
     Error,
+    accounts::storage::{links_drop, registration_give_way},
     revocation::{Revocation, storage::revoke},
     roles::ADMIN,
     sessions::{Which, storage::delete},
@@ -17,23 +18,15 @@ use crate::{
 pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<(), Error> {
     let id = user.id.0;
     let created_at = user.created_at.seconds();
-    let row = [
-        id.into(),
-        user.email.as_str().into(),
-        user.name.clone().into(),
-        user.roles.to_stored().into(),
-        user.generation.into(),
-        user.disabled.into(),
-        created_at.into(),
-    ];
+    let (email, row) = (user.email.clone(), user.to_row());
     let outcome = db
         .transaction(move |tx| {
-            let row = row.clone();
-            let hash = hash.clone();
+            let (email, row, hash) = (email.clone(), row.clone(), hash.clone());
             Box::pin(async move {
+                registration_give_way(tx, email.as_str()).await?;
                 tx.execute(
-                    "INSERT INTO users (id, email, name, roles, generation, disabled, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                     row,
                 )
                 .await?;
@@ -57,7 +50,7 @@ pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<()
 pub(crate) async fn user_by_id(db: &Db, id: UserId) -> Result<Option<User>, Error> {
     let row = db
         .optional(
-            "SELECT id, email, name, roles, generation, disabled, created_at
+            "SELECT id, email, name, roles, generation, disabled, pending, created_at
                FROM users WHERE id = $1",
             [id.0.into()],
         )
@@ -69,9 +62,25 @@ pub(crate) async fn user_by_id(db: &Db, id: UserId) -> Result<Option<User>, Erro
 pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>, Error> {
     let row = db
         .optional(
-            "SELECT id, email, name, roles, generation, disabled, created_at
+            "SELECT id, email, name, roles, generation, disabled, pending, created_at
                FROM users WHERE email = $1",
             [email.as_str().into()],
+        )
+        .await?;
+    Ok(row.map(|row| User::from_row(&row)).transpose()?)
+}
+
+/// Gives an account another name, or none; `None` when there is no such account.
+pub(crate) async fn user_set_name(
+    db: &Db,
+    id: UserId,
+    name: Option<String>,
+) -> Result<Option<User>, Error> {
+    let row = db
+        .optional(
+            "UPDATE users SET name = $2 WHERE id = $1
+             RETURNING id, email, name, roles, generation, disabled, pending, created_at",
+            [id.0.into(), name.into()],
         )
         .await?;
     Ok(row.map(|row| User::from_row(&row)).transpose()?)
@@ -113,6 +122,7 @@ pub(crate) async fn user_change(
             if change.ends_sessions() {
                 let ended = delete(tx, Which::All(id), until).await?;
                 until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                links_drop(tx, id).await?;
             }
             if matches!(change, Change::Deleted) {
                 tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
@@ -130,7 +140,7 @@ async fn is_last_admin(tx: &mut Tx, id: UserId) -> Result<bool, StorageError> {
     let rows = tx
         .all(
             "SELECT id FROM users
-              WHERE disabled = $1 AND (' ' || roles || ' ') LIKE $2 LIMIT 2",
+              WHERE disabled = $1 AND pending = $1 AND (' ' || roles || ' ') LIKE $2 LIMIT 2",
             [false.into(), format!("% {ADMIN} %").into()],
         )
         .await?;

@@ -59,6 +59,7 @@ pub(super) async fn account(auth: &Auth) -> Result<User, Error> {
         roles: Roles::new(&["user"], &Config::default().accounts.roles)?,
         generation: 0,
         disabled: false,
+        pending: false,
         created_at: auth.clock().now(),
     };
     users::storage::user_create(auth.db(), &user, "hash".to_owned()).await?;
