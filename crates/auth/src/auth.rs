@@ -10,6 +10,7 @@ use crate::{
     Clock, Error, Ids,
     config::{Config, PublicUrl},
     http,
+    jobs::{self, Jobs},
     keys::{KeyRing, MasterKey, ServerSecret},
     passwords::Hasher,
     revocation::{Feed, Revocations},
@@ -32,6 +33,11 @@ const MIGRATIONS: Migrations = Migrations {
             name: "V2__logins",
             sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
+        },
+        Migration {
+            name: "V3__keys",
+            sqlite: include_str!("../migrations/sqlite/V3__keys.sql"),
+            postgres: include_str!("../migrations/postgres/V3__keys.sql"),
         },
         Migration {
             name: "V4__outbox",
@@ -67,6 +73,9 @@ struct Inner {
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
     _feed: Feed,
+    /// Does periodic work for as long.
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
+    jobs: Jobs,
     guard: Guard,
     logout: Guard,
 }
@@ -155,8 +164,11 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
+        let ids = Ids::new(clock.clone());
+        let all = vec![jobs::sweep(&config, &db, &clock)];
+        let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
-            ids: Ids::new(clock.clone()),
+            ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
             custom_claims: claims,
@@ -167,6 +179,7 @@ impl AuthBuilder {
             sessions,
             revocations,
             _feed: feed,
+            jobs,
             guard,
             logout,
         })))
@@ -229,6 +242,15 @@ impl Auth {
             None => None,
         };
         user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
+    }
+
+    /// Does a periodic job now, if this instance is the one that does it; says whether it is.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
+        self.0.jobs.run(name).await
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {

@@ -7,6 +7,8 @@ mod door;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod outage;
