@@ -66,11 +66,11 @@ impl Purpose {
         [Self::Confirm, Self::Reset, Self::Change].into_iter().find(|own| own.name() == name)
     }
 
-    /// The page that it leads to, below the public address.
+    /// The page that it leads to, below the public address: that of the route which takes its token.
     fn path(self) -> &'static str {
         match self {
-            Self::Confirm | Self::Change => "/verify",
-            Self::Reset => "/reset",
+            Self::Confirm | Self::Change => "/email/verify",
+            Self::Reset => "/password/reset",
         }
     }
 }
@@ -79,8 +79,6 @@ impl Purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct Linked {
     pub(crate) purpose: Purpose,
-    /// The address that it was sent to.
-    pub(crate) email: Email,
     pub(crate) user: User,
 }
 

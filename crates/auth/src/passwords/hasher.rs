@@ -60,6 +60,8 @@ impl Hasher {
 
     /// Hashes a password under the parameters in force, as a PHC string.
     pub(crate) async fn hash(&self, password: Zeroizing<String>) -> Result<String, Error> {
+        #[cfg(feature = "testing")]
+        crate::testing::work::of_hash();
         self.run(move |memory| hash::make(password.as_bytes(), memory)).await
     }
 
@@ -71,6 +73,8 @@ impl Hasher {
         password: Zeroizing<String>,
         hash: Option<String>,
     ) -> Result<Checked, Error> {
+        #[cfg(feature = "testing")]
+        crate::testing::work::of_hash();
         self.run(move |memory| match hash {
             Some(hash) => hash::check(password.as_bytes(), &hash, memory),
             None => hash::check_nothing(password.as_bytes(), memory),

@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod logins;
 mod place;
 pub mod simulator;
+pub mod work;
 
 pub use self::{
     clock::TestClock,
