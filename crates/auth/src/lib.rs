@@ -122,7 +122,6 @@ mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
-
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
 pub mod mail; // letters that are owed, and how they get out
 pub mod passwords; // what a password must be, and whether one is right
