@@ -8,10 +8,12 @@ use jwt::Verifier;
 
 use crate::{
     Clock, Error, Ids,
-    config::{Config, PublicUrl},
+    accounts::Letters,
+    config::Config,
     http,
     jobs::{self, Jobs},
     keys::{KeyRing, MasterKey, ServerSecret},
+    mail::{Deliverer, Mailer, Outbox, Templates, Way},
     passwords::Hasher,
     revocation::{Feed, Revocations},
     sessions::{Sessions, http::SessionCookies},
@@ -76,6 +78,9 @@ struct Inner {
     /// Does periodic work for as long.
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
     jobs: Jobs,
+    /// Sends mail for as long, where there is a way for it.
+    deliverer: Option<Deliverer>,
+    outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
 }
@@ -87,6 +92,7 @@ pub struct AuthBuilder {
     db: Option<Db>,
     clock: Clock,
     claims: CustomClaims,
+    outbox: Option<Outbox>,
 }
 
 impl AuthBuilder {
@@ -130,15 +136,33 @@ impl AuthBuilder {
         self
     }
 
+    /// Keeps letters in memory in place of sending them, for a developer or a test to look at: [`Auth::outbox`].
+    #[must_use]
+    pub fn keep_mail(mut self) -> Self {
+        self.outbox = Some(Outbox::default());
+        self
+    }
+
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
     /// hashing threads.
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock, claims } = self;
+        let Self { config, db, clock, claims, outbox } = self;
         config.check().map_err(Error::Configuration)?;
-        let public_url = public_url(&config)?;
+        let public_url = config.effective_public_url()?;
+        let way = match outbox.clone() {
+            Some(outbox) => Some(Way::Keep(outbox)),
+            None => Mailer::new(&config.mail)?.map(Way::Server),
+        };
+        if config.accounts.verify_email && way.is_none() {
+            return Err(Error::Configuration(
+                "accounts.verify_email is on and no mail can be sent: set mail.url and mail.from"
+                    .to_owned(),
+            ));
+        }
+        let templates = Templates::new(&config)?;
         let db = match db {
             Some(db) => db,
             None => open_database(&config).await?,
@@ -149,6 +173,12 @@ impl AuthBuilder {
         let secret = ServerSecret::open(&db, master.as_ref()).await?;
         let revocations = Arc::new(Revocations::default());
         let feed = Feed::start(&db, &clock, &revocations).await?;
+
+        let ids = Ids::new(clock.clone());
+        let deliverer = way.map(|way| {
+            let composer = Letters::composer(&db, &clock, &public_url);
+            Deliverer::start(&db, &clock, &ids, composer, templates, way)
+        });
 
         let access_tokens = AccessTokens {
             verifier: verifier(&config, &keys, &clock),
@@ -164,7 +194,6 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
-        let ids = Ids::new(clock.clone());
         let all = vec![jobs::sweep(&config, &db, &clock)];
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
@@ -180,6 +209,8 @@ impl AuthBuilder {
             revocations,
             _feed: feed,
             jobs,
+            deliverer,
+            outbox,
             guard,
             logout,
         })))
@@ -190,7 +221,13 @@ impl Auth {
     /// Begins an installation with these settings.
     #[must_use]
     pub fn builder(config: Config) -> AuthBuilder {
-        AuthBuilder { config, db: None, clock: Clock::system(), claims: CustomClaims::default() }
+        AuthBuilder {
+            config,
+            db: None,
+            clock: Clock::system(),
+            claims: CustomClaims::default(),
+            outbox: None,
+        }
     }
 
     /// The routes of this installation, to be merged into or nested under an application's own.
@@ -229,6 +266,13 @@ impl Auth {
     #[must_use]
     pub fn ids(&self) -> &Ids {
         &self.0.ids
+    }
+
+    /// The letters that were kept in place of being sent; `None` unless
+    /// [`keep_mail`](AuthBuilder::keep_mail) asked for it.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&Outbox> {
+        self.0.outbox.as_ref()
     }
 
     /// The account of a caller.
@@ -276,7 +320,13 @@ impl Auth {
 
     /// Says whether letters get out of this installation: to a mail server, or to the outbox of a developer.
     pub(crate) fn sends_mail(&self) -> bool {
-        self.0.config.mail.url.is_some()
+        self.0.deliverer.is_some()
+    }
+
+    /// Leaves letters lying, for a test that has them made by itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn stop_mail(&self) {
+        self.0.deliverer.iter().for_each(Deliverer::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {
@@ -317,12 +367,4 @@ async fn open_database(config: &Config) -> Result<Db, Error> {
         StorageError::Refused(cause) => Error::Configuration(format!("database.url: {cause}")),
         other => other.into(),
     })
-}
-
-/// Where browsers reach the installation: `http.public_url`, else the address it listens on.
-fn public_url(config: &Config) -> Result<PublicUrl, Error> {
-    match &config.http.public_url {
-        Some(url) => Ok(url.clone()),
-        None => format!("http://{}", config.http.listen).parse().map_err(Error::Configuration),
-    }
 }

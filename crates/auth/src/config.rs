@@ -17,7 +17,11 @@ use ipnet::IpNet;
 use jwt::Algorithm;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::roles::{ADMIN, USER, is_role};
+use crate::{
+    Error,
+    mail::{self, MailUrl},
+    roles::{ADMIN, USER, is_role},
+};
 
 /// All settings of an installation, by section.
 #[derive(Debug, Clone, confique::Config)]
@@ -110,8 +114,7 @@ pub struct Accounts {
     /// are none yet, no one).
     #[config(default = "open")]
     pub registration: Registration,
-    /// Whether an address must be confirmed by mail before its first login. Refused at start until mail can
-    /// be sent.
+    /// Whether an address must be confirmed by mail before its first login; needs `mail.url`.
     #[config(default = false)]
     pub verify_email: bool,
     /// The roles that an account may have, each of `a-z`, `0-9`, `_` and `-`.
@@ -211,12 +214,20 @@ pub struct Limits {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Mail {
-    /// The mail server, such as `smtps://user@mail.example.com:465`. No effect yet.
-    pub url: Option<String>,
-    /// A file with the password for the mail server. No effect yet.
+    /// The mail server: `smtps://user@mail.example.com:465` (TLS), or `smtp://user@mail.example.com:587`
+    /// (STARTTLS, which it must offer). A server on this machine is spoken to without TLS, unless the
+    /// address ends in `?tls=starttls`; any other never is. Without it no mail is sent.
+    pub url: Option<MailUrl>,
+    /// A file with the password of the user in `mail.url`, in one line.
     pub password_file: Option<PathBuf>,
-    /// The sender's address. No effect yet.
+    /// The sender's address, such as `auth@example.com` or `Example <auth@example.com>`; needed with
+    /// `mail.url`.
     pub from: Option<String>,
+    /// A file with certificates (PEM) of authorities that the mail server's own may be signed by, beside those
+    /// that this machine trusts.
+    pub ca_file: Option<PathBuf>,
+    /// A folder with templates for letters, each in the place of the built-in one of its name.
+    pub templates: Option<PathBuf>,
 }
 
 /// Section `log`.
@@ -321,6 +332,13 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// Host and port as they stand in the address, without a port that goes without saying: what letters call this
+    /// installation.
+    #[must_use]
+    pub fn host_and_port(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, host)| host)
+    }
+
     /// Says whether cookies travel encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -396,6 +414,7 @@ impl Config {
     /// # Errors
     /// A sentence that names the setting and what it must be.
     pub fn check(&self) -> Result<(), String> {
+        mail::check(&self.mail)?;
         let tokens = &self.tokens;
         if tokens.leeway > Duration::from_secs(60) {
             return Err("tokens.leeway: it must be at most one minute".to_owned());
@@ -440,6 +459,14 @@ impl Config {
             return Err(format!("accounts.roles: {role:?} must be one of them"));
         }
         Ok(())
+    }
+
+    /// Where browsers reach the installation: `http.public_url`, else the address it listens on.
+    pub(crate) fn effective_public_url(&self) -> Result<PublicUrl, Error> {
+        match &self.http.public_url {
+            Some(url) => Ok(url.clone()),
+            None => format!("http://{}", self.http.listen).parse().map_err(Error::Configuration),
+        }
     }
 }
 

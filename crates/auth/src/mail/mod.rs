@@ -5,7 +5,13 @@
 //! lies at rest, an address without an account costs a request the same one row as any other, and a letter that waited
 //! for a mail server has a link as fresh as one that did not.
 
+mod deliver;
+mod outbox;
+mod pace;
+mod smtp;
 pub(crate) mod storage;
+mod template;
+mod url;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,6 +21,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub(crate) use self::{
+    deliver::{Deliverer, Way},
+    smtp::check,
+};
+pub use self::{
+    outbox::{KeptLetter, Outbox},
+    smtp::Mailer,
+    template::{Rendered, Templates},
+    url::MailUrl,
+};
 use crate::{
     Auth, Error, OpaqueSecret,
     config::PublicUrl,
@@ -136,6 +152,17 @@ impl Link {
         let token = Zeroizing::new(token.reveal());
         let url = format!("{}{path}?token={}", public_url.as_str(), token.as_str());
         Self { url: Zeroizing::new(url), lifetime }
+    }
+
+    /// One that leads nowhere, for a letter that is only looked at; `None` for letters without.
+    fn sample(kind: Kind, public_url: &PublicUrl) -> Option<Self> {
+        let path = match kind {
+            Kind::ConfirmEmail | Kind::ConfirmNewAddress => "/email/verify",
+            Kind::ResetPassword => "/password/reset",
+            Kind::AddressKnown | Kind::AddressChanged | Kind::PasswordChanged => return None,
+        };
+        let url = format!("{}{path}?token={}", public_url.as_str(), "0123456789abcdef".repeat(4));
+        Some(Self { url: Zeroizing::new(url), lifetime: Duration::from_secs(30 * 60) })
     }
 
     /// The whole link.

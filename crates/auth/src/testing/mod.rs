@@ -28,7 +28,7 @@ pub struct TestAuth {
 }
 
 impl TestAuth {
-    /// An installation with these settings on this database.
+    /// An installation with these settings on this database, whose letters are kept.
     ///
     /// # Errors
     /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
@@ -41,7 +41,7 @@ impl TestAuth {
     /// # Errors
     /// Those of [`AuthBuilder::build`](crate::AuthBuilder::build).
     pub async fn on_clock(place: &Place, config: Config, clock: TestClock) -> Result<Self, Error> {
-        let builder = Auth::builder(config).db(place.db.clone());
+        let builder = Auth::builder(config).db(place.db.clone()).keep_mail();
         let auth = builder.clock(Clock::new(clock.clone())).build().await?;
         Ok(Self { auth, clock })
     }
