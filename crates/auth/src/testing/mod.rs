@@ -1,9 +1,11 @@
 //! For tests: a database of one's own on either engine, a clock to set, a ready installation, the promises
 //! of storage, and the simulator of refreshes.
 
+pub mod accounts;
 mod clock;
 pub mod conformance;
 pub mod jobs;
+mod letters;
 pub mod logins;
 mod place;
 pub mod simulator;

@@ -1,6 +1,8 @@
 //! `auth` as an application sees it: the routes, and the promises of storage on every engine.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod door;
