@@ -56,7 +56,7 @@ pub(crate) fn of_hash() {
     add(|counts| &counts.hashes);
 }
 
-/// A transaction that is counted each time it runs, on whichever thread that is.
+/// A transaction that is counted, on whichever thread it runs; when it has to run again, its last run counts.
 pub(crate) fn of_transaction<T, F>(
     f: F,
 ) -> impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + Sync + 'static
@@ -64,15 +64,21 @@ where
     F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, StorageError>> + Send + Sync + 'static,
     T: Send + 'static,
 {
-    let (f, counts) = (Arc::new(f), COUNTS.try_with(Arc::clone).ok());
+    let counts = COUNTS.try_with(Arc::clone).ok();
+    if let Some(counts) = &counts {
+        counts.transactions.fetch_add(1, Ordering::Relaxed);
+    }
+    let (f, last) = (Arc::new(f), Arc::new(AtomicU64::new(0)));
     move |tx: &mut Tx| {
-        let (f, counts) = (Arc::clone(&f), counts.clone());
+        let (f, counts, last) = (Arc::clone(&f), counts.clone(), Arc::clone(&last));
         Box::pin(async move {
             let before = tx.statements;
             let result = f(&mut *tx).await;
             if let Some(counts) = counts {
-                counts.transactions.fetch_add(1, Ordering::Relaxed);
-                counts.statements.fetch_add(tx.statements - before, Ordering::Relaxed);
+                let now = tx.statements - before;
+                let earlier = last.swap(now, Ordering::Relaxed);
+                counts.statements.fetch_add(now, Ordering::Relaxed);
+                counts.statements.fetch_sub(earlier, Ordering::Relaxed);
             }
             result
         })
