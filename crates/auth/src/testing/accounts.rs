@@ -88,6 +88,7 @@ pub async fn a_registration_is_an_account_when_its_address_is_confirmed(place: P
 
     let letter = Letters::of(&test).only().await;
     assert_eq!((letter.kind, letter.to.as_str()), (Kind::ConfirmEmail, ADDRESS));
+    assert_eq!(letter.page.as_deref(), Some("/email/verify"));
     let token = letter.token.unwrap();
     test.auth.email_verify(&token).await.unwrap();
     assert!(logs_in(&test, ADDRESS, PASSWORD).await);
@@ -121,14 +122,15 @@ pub async fn no_password_of_a_stranger_becomes_that_of_the_account(place: Place)
         let before = letters.only().await.token.unwrap();
         register(&test, second).await;
         let letter = letters.only().await;
-        assert_eq!((letter.kind, letter.name), (Kind::ResetPassword, None));
+        assert_eq!((letter.kind, letter.name), (Kind::ConfirmEmail, None));
+        assert_eq!(letter.page.as_deref(), Some("/password/reset"));
         assert!(is_invalid(&test.auth.email_verify(&before).await), "the first letter confirms");
         for password in [first, second] {
             assert!(!logs_in(&test, ADDRESS, password).await, "{password} is still there");
         }
         // A third one, and one that comes back with a password that was used before, change nothing of it.
         register(&test, first).await;
-        assert_eq!(letters.only().await.kind, Kind::ResetPassword);
+        assert_eq!(letters.only().await.page.as_deref(), Some("/password/reset"));
         let chosen = letter.token.unwrap();
         assert!(is_invalid(&test.auth.email_verify(&chosen).await), "a reset link confirms");
         reset(&test, &chosen, CHOSEN).await.unwrap();
@@ -155,7 +157,7 @@ pub async fn registrations_at_the_same_moment_are_one(place: Place) {
         assert!(!logs_in(&test, ADDRESS, password).await, "{password}");
     }
     let letter = Letters::of(&test).all().await.pop().unwrap();
-    assert_eq!(letter.kind, Kind::ResetPassword);
+    assert_eq!(letter.page.as_deref(), Some("/password/reset"));
 }
 
 /// Registered again with the same password it is the same person: another letter, and one link of them confirms.

@@ -20,6 +20,8 @@ pub(super) struct Sent {
     pub(super) kind: Kind,
     pub(super) to: Email,
     pub(super) name: Option<String>,
+    /// The page that its link leads to, if it has one.
+    pub(super) page: Option<String>,
     pub(super) token: Option<String>,
 }
 
@@ -75,12 +77,15 @@ impl Letters {
 
 impl From<Letter> for Sent {
     fn from(letter: Letter) -> Self {
-        let token = letter.link.map(|link| {
-            let (page, token) = link.reveal().split_once("?token=").expect("a token");
-            assert!(page.starts_with("https://auth.example.com/"), "{page}");
-            assert_eq!(link.minutes(), 30);
-            token.to_owned()
-        });
-        Self { kind: letter.kind, to: letter.to, name: letter.name, token }
+        let (page, token) = letter
+            .link
+            .map(|link| {
+                let (url, token) = link.reveal().split_once("?token=").expect("a token");
+                let page = url.strip_prefix("https://auth.example.com").expect("the public address");
+                assert_eq!(link.minutes(), 30);
+                (page.to_owned(), token.to_owned())
+            })
+            .unzip();
+        Self { kind: letter.kind, to: letter.to, name: letter.name, page, token }
     }
 }
