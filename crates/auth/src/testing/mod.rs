@@ -1,10 +1,12 @@
-//! For tests: a database of one's own on either engine, a clock to set, a ready installation, the promises
-//! of storage, and the simulator of refreshes.
+//! For tests: a database of one's own on either engine, a clock to set, a ready installation, a mail
+//! server, the promises of storage, and the simulator of refreshes.
 
 mod clock;
 pub mod conformance;
 pub mod logins;
+pub mod mail;
 mod place;
+pub mod post_office;
 pub mod simulator;
 
 pub use self::{

@@ -9,6 +9,8 @@ mod http;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod simulator;
