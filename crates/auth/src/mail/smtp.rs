@@ -388,3 +388,6 @@ fn read(key: &str, path: &Path) -> Result<String, Error> {
     }
     Ok(line.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(super) const CHANNEL: &str = "countersign_outbox";
 pub(super) const BATCH: usize = 32;
 
 /// Seconds for which an errand is its taker's alone; longer than anyone may take to send a letter.
-pub(super) const CLAIM: i64 = 300;
+pub(crate) const CLAIM: i64 = 300;
 
 /// Notes a letter that is owed, as part of the step that makes it so; nothing where no mail is sent.
 pub(crate) async fn errand_add(tx: &mut Tx, errand: Option<&Errand>) -> Result<(), StorageError> {

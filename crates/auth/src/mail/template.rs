@@ -268,7 +268,7 @@ mod tests {
                 assert!(html.contains(&link.reveal().replace('/', "&#x2f;")), "{html}");
             }
             assert!(!text.contains("\n\n\n\n"), "{kind:?}: {text}");
-            assert!(text.lines().all(|line| line.len() <= 90 || line.contains("://")), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 100 || line.contains("://")), "{text}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! For tests: a database of one's own on either engine, a clock to set, a ready installation, the promises
-//! of storage, and the simulator of refreshes.
+//! For tests: a database of one's own on either engine, a clock to set, a ready installation, a mail
+//! server, the promises of storage, and the simulator of refreshes.
 
 pub mod accounts;
 mod clock;
@@ -7,7 +7,9 @@ pub mod conformance;
 pub mod jobs;
 mod letters;
 pub mod logins;
+pub mod mail;
 mod place;
+pub mod post_office;
 pub mod simulator;
 pub mod work;
 

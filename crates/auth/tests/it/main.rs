@@ -13,6 +13,8 @@ mod jobs;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod simulator;
