@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "it prints its table")]
 
 mod instance;
+#[path = "../serving/mod.rs"]
+mod serving;
 
 use std::{
     path::PathBuf,
