@@ -5,9 +5,11 @@
 //! as far as what else runs here lets them. In each round the hash, the reads, the logins, and both at once take turns.
 #![expect(clippy::print_stdout, reason = "it prints its table")]
 
+#[path = "../serving/connection.rs"]
+mod connection;
 mod load;
-#[path = "../serving/mod.rs"]
-mod serving;
+#[path = "../serving/server.rs"]
+mod server;
 
 use std::{
     path::PathBuf,
@@ -24,8 +26,9 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use self::{
-    load::{Answers, Connection, drive, request},
-    serving::Server,
+    connection::{Connection, request},
+    load::{Answers, drive},
+    server::Server,
 };
 
 const EMAIL: &str = "a@example.com";
@@ -81,7 +84,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let read = prepare(&address)?;
     let idle = memory(&server, "VmRSS")?;
     let login = json!({ "email": EMAIL, "password": PASSWORD }).to_string();
-    let login = request("POST", "/login", None, Some(&login));
+    let login = request("POST", "/login", &[], Some(&login));
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         let part = |(logins, reads)| run(&address, &options, (logins, &login), (reads, &read));
@@ -116,20 +119,21 @@ fn start(options: &Options) -> anyhow::Result<Server> {
 /// Makes an account and posts; returns the request that reads them.
 fn prepare(address: &str) -> anyhow::Result<Vec<u8>> {
     let mut connection = Connection::open(address)?;
-    let body = json!({ "email": EMAIL, "password": PASSWORD }).to_string();
-    let (status, _) = connection.ask(&request("POST", "/register", None, Some(&body)))?;
-    ensure!(status == 201, "/register answered {status}");
-    let (status, answer) = connection.ask(&request("POST", "/login", None, Some(&body)))?;
-    ensure!(status == 200, "/login answered {status}");
-    let answer: Value = serde_json::from_slice(answer)?;
-    let token = answer.get("access_token").and_then(Value::as_str).context("a token")?.to_owned();
+    let mut make = |path: &str, headers: &[&str], body: &Value, expected: u16| {
+        let answer = connection.ask(&request("POST", path, headers, Some(&body.to_string())))?;
+        ensure!(answer.status == expected, "{path} answered {}", answer.head);
+        Ok(serde_json::from_slice::<Value>(answer.body)?)
+    };
+    let credentials = json!({ "email": EMAIL, "password": PASSWORD });
+    make("/register", &[], &credentials, 201)?;
+    let login = make("/login", &[], &credentials, 200)?;
+    let token = login.get("access_token").and_then(Value::as_str).context("no token")?;
+    let bearer = format!("authorization: Bearer {token}");
     for number in 0..POSTS {
         let post = json!({ "title": format!("Post {number}"), "content": "text ".repeat(20) });
-        let post = request("POST", "/posts", Some(&token), Some(&post.to_string()));
-        let (status, _) = connection.ask(&post)?;
-        ensure!(status == 201, "/posts answered {status}");
+        make("/posts", &[&bearer], &post, 201)?;
     }
-    Ok(request("GET", "/posts", Some(&token), None))
+    Ok(request("GET", "/posts", &[&bearer], None))
 }
 
 /// Logins and reads at once, each over so many connections.

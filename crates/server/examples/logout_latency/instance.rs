@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::serving::Server;
+use crate::server::Server;
 
 const EMAIL: &str = "a@example.com";
 
