@@ -11,6 +11,7 @@ use crate::{
     config::{Config, PublicUrl},
     http,
     keys::{KeyRing, MasterKey, ServerSecret},
+    limits::Limits,
     passwords::Hasher,
     revocation::{Feed, Revocations},
     sessions::{Sessions, http::SessionCookies},
@@ -33,6 +34,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
         },
+        Migration {
+            name: "V6__limits",
+            sqlite: include_str!("../migrations/sqlite/V6__limits.sql"),
+            postgres: include_str!("../migrations/postgres/V6__limits.sql"),
+        },
     ],
 };
 
@@ -53,6 +59,7 @@ struct Inner {
     keys: KeyRing,
     sessions: Arc<Sessions>,
     refresh_tokens: RefreshTokens,
+    limits: Limits,
     custom_claims: CustomClaims,
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
@@ -149,6 +156,7 @@ impl AuthBuilder {
             ids: Ids::new(clock.clone()),
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
+            limits: Limits::new(config.limits.enabled, &secret, &db, &clock)?,
             custom_claims: claims,
             config,
             db,
@@ -219,6 +227,12 @@ impl Auth {
             None => None,
         };
         user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
+    }
+
+    /// The limits on guessing, for routes of an application's own that anybody may call.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {

@@ -122,6 +122,7 @@ pub mod config; // every knob, its default and its documentation
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
+pub mod limits; // how often somebody may guess
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do
 pub mod roles; // what a caller may do, by name

@@ -34,6 +34,7 @@ impl Error {
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
             Self::InvalidGrant => (StatusCode::UNAUTHORIZED, "invalid_grant"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::HashingBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hashing_busy"),
             Self::StorageUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Denied(denied) => (denied.status(), denied.code()),
@@ -47,7 +48,9 @@ impl Error {
         };
         let problem = Problem::new(status, code, detail);
         match self {
-            Self::HashingBusy { retry_after } => problem.retry_after(*retry_after),
+            Self::RateLimited { retry_after } | Self::HashingBusy { retry_after } => {
+                problem.retry_after(*retry_after)
+            }
             Self::StorageUnavailable(_) => problem.retry_after(STORAGE_RETRY_SECONDS),
             _ => problem,
         }
@@ -96,6 +99,7 @@ impl IntoResponse for OAuthError {
             let code = match error {
                 Error::InvalidCredentials | Error::InvalidGrant => "invalid_grant",
                 Error::GrantUnsupported(_) => "unsupported_grant_type",
+                Error::RateLimited { .. } => "temporarily_unavailable",
                 _ if problem.status().is_server_error() => "temporarily_unavailable",
                 _ => "invalid_request",
             };

@@ -13,9 +13,9 @@ use zxcvbn::Score;
 
 pub(crate) use self::hasher::Hasher;
 use crate::{
-    Auth, Error,
+    Auth, Client, Error,
     sessions::{Ending, Which},
-    users::{Email, User, UserId},
+    users::{Email, User},
 };
 
 /// Characters a password must have: NIST SP 800-63B-4 §3.1.1.2 with a second factor at hand.
@@ -64,16 +64,25 @@ pub enum Login {
 }
 
 impl Auth {
-    /// Checks an address and a password.
+    /// Checks an address and a password, as often as the [limits](crate::limits) let this client try.
     ///
     /// An unknown address, a wrong password and a disabled account cost the same and answer the same.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`]; [`Error::HashingBusy`] when too many wait; storage errors.
-    pub async fn login(&self, email: &str, password: &str) -> Result<Login, Error> {
-        let account = match Email::parse(email) {
-            Ok(email) => storage::account_by_email(self.db(), &email).await?,
-            Err(_) => None,
+    /// [`Error::InvalidCredentials`]; [`Error::RateLimited`]; [`Error::HashingBusy`] when too many wait; storage errors.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<Login, Error> {
+        let parsed = Email::parse(email).ok();
+        // Counted before anything is looked up, and under what was typed where that is no address.
+        let typed = parsed.as_ref().map_or(email, Email::as_str);
+        let attempt = self.limits().login(typed, client).await?;
+        let account = match &parsed {
+            Some(email) => storage::account_by_email(self.db(), email).await?,
+            None => None,
         };
         let (user, hash) = account.unzip();
         let right = match Password::parse(password) {
@@ -81,24 +90,32 @@ impl Auth {
             None => self.hasher().verify(Zeroizing::default(), None).await?,
         };
         match user {
-            Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
-            _ => Err(Error::InvalidCredentials),
+            Some(user) if right && !user.disabled => {
+                attempt.right().await?;
+                Ok(Login::Complete(user))
+            }
+            _ => {
+                attempt.wrong().await?;
+                Err(Error::InvalidCredentials)
+            }
         }
     }
 
     /// Gives an account another password and ends all its logins but one, in one step.
     ///
     /// # Errors
-    /// [`Error::PasswordWrong`] when `current` is not the password; [`Error::PasswordRefused`];
-    /// [`Error::HashingBusy`]; [`Error::NotFound`] when the account has gone; storage errors.
+    /// [`Error::PasswordWrong`] when `current` is not the password, which counts as a failure to log in;
+    /// [`Error::RateLimited`]; [`Error::PasswordRefused`]; [`Error::HashingBusy`]; [`Error::NotFound`] when the account has
+    /// gone; storage errors.
     pub async fn password_change(
         &self,
         user: &User,
         keep: Uuid,
         current: &str,
         new: &str,
+        client: &Client,
     ) -> Result<Ending, Error> {
-        let old = self.password_check(user.id, current).await?;
+        let old = self.password_check(user, current, client).await?;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
         let now = self.clock().now();
         let ended = storage::password_change(self.db(), user.id, keep, old, hash, now).await?;
@@ -108,19 +125,32 @@ impl Auth {
         Ok(self.ended(ended, &[Which::AllBut(user.id, keep)], now).await)
     }
 
-    /// Checks the password of somebody who is signed in already, and returns its hash.
+    /// Checks the password of somebody who is signed in already, and returns its hash. A wrong one counts as a failure
+    /// to log in.
     ///
     /// # Errors
-    /// [`Error::PasswordWrong`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
-    pub(crate) async fn password_check(&self, id: UserId, password: &str) -> Result<String, Error> {
-        let hash = storage::password_by_user(self.db(), id).await?.ok_or(Error::NotFound)?;
+    /// [`Error::PasswordWrong`]; [`Error::RateLimited`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
+    pub(crate) async fn password_check(
+        &self,
+        user: &User,
+        password: &str,
+        client: &Client,
+    ) -> Result<String, Error> {
+        let attempt = self.limits().check(&user.email, client).await?;
+        let hash = storage::password_by_user(self.db(), user.id).await?.ok_or(Error::NotFound)?;
         let right = match Password::parse(password) {
             Some(password) => {
                 self.hasher().verify(password.into_inner(), Some(hash.clone())).await?
             }
             None => self.hasher().verify(Zeroizing::default(), None).await?,
         };
-        if right { Ok(hash) } else { Err(Error::PasswordWrong) }
+        if right {
+            attempt.right().await?;
+            Ok(hash)
+        } else {
+            attempt.wrong().await?;
+            Err(Error::PasswordWrong)
+        }
     }
 
     /// Hashes a new password after it has met the rules.

@@ -127,7 +127,8 @@ pub async fn one_of_many_equal_registrations_wins(place: Place) {
 pub async fn a_login_says_no_in_one_way(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let user = test.auth.user_create(new_user("A@example.com")).await.unwrap();
-    let Login::Complete(found) = test.auth.login("a@EXAMPLE.com", PASSWORD).await.unwrap();
+    let Login::Complete(found) =
+        test.auth.login("a@EXAMPLE.com", PASSWORD, &Client::default()).await.unwrap();
     assert_eq!(found, user);
     for (email, password) in [
         ("a@example.com", "four unrelated gravel word"),
@@ -135,12 +136,12 @@ pub async fn a_login_says_no_in_one_way(place: Place) {
         ("no address", PASSWORD),
         ("a@example.com", ""),
     ] {
-        let refused = test.auth.login(email, password).await;
+        let refused = test.auth.login(email, password, &Client::default()).await;
         assert!(matches!(refused, Err(Error::InvalidCredentials)), "{email}");
     }
     let disabled = "UPDATE users SET disabled = $2 WHERE id = $1";
     test.auth.db().execute(disabled, [user.id.0.into(), true.into()]).await.unwrap();
-    let refused = test.auth.login("a@example.com", PASSWORD).await;
+    let refused = test.auth.login("a@example.com", PASSWORD, &Client::default()).await;
     assert!(matches!(refused, Err(Error::InvalidCredentials)));
 }
 
@@ -305,17 +306,18 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     for (current, new) in
         [("wrong", new), ("", new), (PASSWORD, "weak"), (PASSWORD, "a@example.com")]
     {
-        auth.password_change(&user, kept.id, current, new).await.unwrap_err();
+        auth.password_change(&user, kept.id, current, new, &Client::default()).await.unwrap_err();
     }
     assert_eq!(auth.sessions_of(user.id, None, 100).await.unwrap().len(), 3);
-    let ending = auth.password_change(&user, kept.id, PASSWORD, new).await.unwrap();
+    let ending =
+        auth.password_change(&user, kept.id, PASSWORD, new, &Client::default()).await.unwrap();
     assert_eq!(ending.sessions.len(), 2);
     assert!(ending.sessions.contains(&tokens.session));
     assert!(auth.sessions().resume(&other).await.unwrap().is_none());
     let left = auth.sessions_of(user.id, None, 100).await.unwrap();
     assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [kept.id]);
-    assert!(auth.login("a@example.com", PASSWORD).await.is_err());
-    auth.login("a@example.com", new).await.unwrap();
+    assert!(auth.login("a@example.com", PASSWORD, &Client::default()).await.is_err());
+    auth.login("a@example.com", new, &Client::default()).await.unwrap();
     // Who had passed the check of the old password begins no login with it.
     for refused in [
         auth.tokens_create(&user, &Client::default()).await.map(drop),

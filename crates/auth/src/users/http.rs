@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::User;
-use crate::{Auth, Error, http::Json};
+use crate::{
+    Auth, Error,
+    http::{Client, Json},
+};
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new()
@@ -50,8 +53,10 @@ impl From<User> for Account {
 
 async fn register(
     State(auth): State<Auth>,
+    client: Client,
     Json(body): Json<Registration>,
 ) -> Result<(StatusCode, JsonBody<Account>), Error> {
+    auth.limits().admit(&client).await?;
     let user = auth.register(&body.email, &body.password, body.name.as_deref()).await?;
     Ok((StatusCode::CREATED, JsonBody(user.into())))
 }
@@ -70,10 +75,11 @@ struct Deletion {
 async fn delete_me(
     State(auth): State<Auth>,
     caller: Principal,
+    client: Client,
     Json(body): Json<Deletion>,
 ) -> Result<StatusCode, Error> {
     let user = auth.caller(&caller).await?;
-    auth.password_check(user.id, &body.password).await?;
+    auth.password_check(&user, &body.password, &client).await?;
     auth.user_delete(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
