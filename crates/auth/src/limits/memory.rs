@@ -133,6 +133,11 @@ impl Entry {
         self.state().closed_until = until.min(now + MINUTE);
     }
 
+    /// Until when everybody is turned away, if so.
+    pub(crate) fn closed(&self, now: i64) -> Option<i64> {
+        self.state().closed(now).err()
+    }
+
     pub(crate) fn open(&self) {
         self.state().closed_until = 0;
     }

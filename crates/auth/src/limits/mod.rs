@@ -142,7 +142,13 @@ impl Limits {
         };
         if let Some(key) = keys.address {
             let address = self.memory.entry(&key);
-            address.arrive(began).map_err(|opens| rate_limited(opens, began))?;
+            address.arrive(began).map_err(|opens| {
+                // Who waits for two things is told of the longer.
+                let pair = keys.guess.and_then(|guess| self.memory.known(&guess.pair));
+                let both =
+                    pair.and_then(|pair| pair.closed(began)).map_or(opens, |pair| opens.max(pair));
+                rate_limited(both, began)
+            })?;
             attempt.address = Some(address);
         }
         if let Some(guess) = keys.guess {

@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod limits;
 pub mod logins;
 mod place;
 pub mod simulator;
