@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use super::{PASSWORD, Place, TestAuth, TestClock};
 use crate::{
     Auth, Client, Config, Error,
+    limits::Attempt,
     users::{Email, User},
 };
 
@@ -37,22 +38,30 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// What became of a wrong guess, all but the hash: `None` when it was told that it is wrong, else the seconds to wait.
-async fn wrong(auth: &Auth, email: &str, client: &Client) -> Option<u64> {
-    let attempt = match auth.limits().login(email, client).await {
-        Ok(attempt) => attempt.wrong().await,
-        Err(error) => Err(error),
-    };
-    wait(attempt)
+/// Makes a wrong guess: all of a login but the look-up of the account and the hash.
+///
+/// # Errors
+/// [`Error::RateLimited`] when it was not let in, or not told that it is wrong; storage errors.
+pub async fn guess_wrong(auth: &Auth, email: &str, client: &Client) -> Result<(), Error> {
+    auth.limits().login(email, client).await?.wrong().await
 }
 
-/// The same for a right one.
+/// Makes a right guess, in the same way.
+///
+/// # Errors
+/// As those of [`guess_wrong`].
+pub async fn guess_right(auth: &Auth, email: &str, client: &Client) -> Result<(), Error> {
+    auth.limits().login(email, client).await?.right().await
+}
+
+/// What became of a wrong guess: `None` when it was told that it is wrong, else the seconds to wait.
+async fn wrong(auth: &Auth, email: &str, client: &Client) -> Option<u64> {
+    wait(guess_wrong(auth, email, client).await)
+}
+
+/// The same of a right one.
 async fn right(auth: &Auth, email: &str, client: &Client) -> Option<u64> {
-    let attempt = match auth.limits().login(email, client).await {
-        Ok(attempt) => attempt.right().await,
-        Err(error) => Err(error),
-    };
-    wait(attempt)
+    wait(guess_right(auth, email, client).await)
 }
 
 fn wait<T>(outcome: Result<T, Error>) -> Option<u64> {
@@ -107,7 +116,7 @@ async fn at_once(instances: &[TestAuth], guesses: &[(String, Client)]) -> usize 
             under_way.push(attempt.unwrap());
         }
     }
-    let outcomes = join_all(under_way.into_iter().map(|attempt| attempt.wrong())).await;
+    let outcomes = join_all(under_way.into_iter().map(Attempt::wrong)).await;
     outcomes.into_iter().filter(|outcome| wait(outcome.as_ref().map_err(again)).is_none()).count()
 }
 
