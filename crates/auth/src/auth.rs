@@ -10,6 +10,7 @@ use crate::{
     Clock, Error, Ids,
     config::{Config, PublicUrl},
     http,
+    jobs::{self, Jobs},
     keys::{KeyRing, MasterKey, ServerSecret},
     limits::Limits,
     passwords::Hasher,
@@ -33,6 +34,11 @@ const MIGRATIONS: Migrations = Migrations {
             name: "V2__logins",
             sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
+        },
+        Migration {
+            name: "V3__keys",
+            sqlite: include_str!("../migrations/sqlite/V3__keys.sql"),
+            postgres: include_str!("../migrations/postgres/V3__keys.sql"),
         },
         Migration {
             name: "V6__limits",
@@ -64,6 +70,9 @@ struct Inner {
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
     _feed: Feed,
+    /// Does periodic work for as long.
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
+    jobs: Jobs,
     guard: Guard,
     logout: Guard,
 }
@@ -152,8 +161,11 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
+        let ids = Ids::new(clock.clone());
+        let all = vec![jobs::sweep(&config, &db, &clock)];
+        let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
-            ids: Ids::new(clock.clone()),
+            ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
             limits: Limits::new(config.limits.enabled, &secret, &db, &clock)?,
@@ -165,6 +177,7 @@ impl AuthBuilder {
             sessions,
             revocations,
             _feed: feed,
+            jobs,
             guard,
             logout,
         })))
@@ -227,6 +240,15 @@ impl Auth {
             None => None,
         };
         user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
+    }
+
+    /// Does a periodic job now, if this instance is the one that does it; says whether it is.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
+        self.0.jobs.run(name).await
     }
 
     /// The limits on guessing, for routes of an application's own that anybody may call.

@@ -12,7 +12,7 @@
 pub(crate) mod http;
 mod memory;
 mod rules;
-mod storage;
+pub(crate) mod storage;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -80,14 +80,6 @@ impl Limits {
         let Some(guess) = self.guess_keys(email.as_str(), client.address) else { return Ok(()) };
         self.memory.entry(&guess.pair).open();
         Ok(storage::limits_succeed(&self.db, guess, self.now()).await?)
-    }
-
-    /// Removes what no longer counts from the database; returns how many rows that were.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn purge(&self) -> Result<u64, Error> {
-        Ok(storage::limits_purge(&self.db, self.clock.now()).await?)
     }
 
     /// Begins a login: a guess at the password of an account, which also counts against the address.

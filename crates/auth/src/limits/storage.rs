@@ -4,7 +4,11 @@ use super::{
     memory::Key,
     rules::{Counted, DAY, HOUR, KNOWN, MINUTE, Others, SECOND, Times},
 };
-use crate::storage::{Db, Row, StorageError, Value};
+use crate::{
+    Error,
+    jobs::BATCH,
+    storage::{Db, Row, StorageError, Value},
+};
 
 /// Addresses of one account that are known; a further one takes the place of the one seen longest ago.
 const KNOWN_PER_ACCOUNT: i64 = 100;
@@ -132,20 +136,28 @@ pub(crate) async fn limits_clear(db: &Db, guess: Guess) -> Result<(), StorageErr
     db.execute("DELETE FROM limits WHERE id = $1", [pair.into()]).await.map(drop)
 }
 
-/// Removes what no longer counts; returns how many rows that were.
-pub(crate) async fn limits_purge(db: &Db, now: Timestamp) -> Result<u64, StorageError> {
-    db.transaction(move |tx| {
-        Box::pin(async move {
-            let now = now.seconds();
-            let counted =
-                tx.execute("DELETE FROM limits WHERE expires_at < $1", [now.into()]).await?;
-            let forgotten = [(now - KNOWN / SECOND).into()];
-            let known =
-                tx.execute("DELETE FROM known_addresses WHERE seen_at < $1", forgotten).await?;
-            Ok(counted + known)
-        })
-    })
-    .await
+/// Removes counts that have run out, so many at most; returns how many. One that is renewed meanwhile stays.
+pub(crate) async fn purge(db: &Db, now: Timestamp) -> Result<u64, Error> {
+    let removed = db
+        .execute(
+            "DELETE FROM limits WHERE expires_at < $1 AND id IN
+                 (SELECT id FROM limits WHERE expires_at < $1 LIMIT $2)",
+            [now.seconds().into(), BATCH.into()],
+        )
+        .await?;
+    Ok(removed)
+}
+
+/// Forgets addresses that are known no longer, in the same way.
+pub(crate) async fn purge_known(db: &Db, now: Timestamp) -> Result<u64, Error> {
+    let removed = db
+        .execute(
+            "DELETE FROM known_addresses WHERE seen_at < $1 AND (account, address) IN
+                 (SELECT account, address FROM known_addresses WHERE seen_at < $1 LIMIT $2)",
+            [(now.seconds() - KNOWN / SECOND).into(), BATCH.into()],
+        )
+        .await?;
+    Ok(removed)
 }
 
 /// Whether it is time to write again that the owner of an account is at an address: once a day.

@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod jobs;
 pub mod limits;
 pub mod logins;
 mod place;
