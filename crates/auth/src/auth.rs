@@ -13,6 +13,7 @@ use crate::{
     http,
     jobs::{self, Jobs},
     keys::{KeyRing, MasterKey, ServerSecret},
+    limits::Limits,
     mail::{Deliverer, Mailer, Outbox, Templates, Way},
     passwords::Hasher,
     revocation::{Feed, Revocations},
@@ -51,6 +52,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V5__links.sql"),
             postgres: include_str!("../migrations/postgres/V5__links.sql"),
         },
+        Migration {
+            name: "V6__limits",
+            sqlite: include_str!("../migrations/sqlite/V6__limits.sql"),
+            postgres: include_str!("../migrations/postgres/V6__limits.sql"),
+        },
     ],
 };
 
@@ -71,6 +77,7 @@ struct Inner {
     keys: KeyRing,
     sessions: Arc<Sessions>,
     refresh_tokens: RefreshTokens,
+    limits: Limits,
     custom_claims: CustomClaims,
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
@@ -200,6 +207,7 @@ impl AuthBuilder {
             ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
+            limits: Limits::new(config.limits.enabled, &secret, &db, &clock)?,
             custom_claims: claims,
             config,
             db,
@@ -295,6 +303,12 @@ impl Auth {
     #[cfg(feature = "testing")]
     pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
         self.0.jobs.run(name).await
+    }
+
+    /// The limits on guessing, for routes of an application's own that anybody may call.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {

@@ -349,7 +349,7 @@ pub(crate) async fn link(
 ) -> Result<Option<Linked>, Error> {
     let row = db
         .optional(
-            "SELECT l.purpose, u.id, u.email, u.name, u.roles, u.generation,
+            "SELECT l.purpose, l.email AS sent_to, u.id, u.email, u.name, u.roles, u.generation,
                     u.disabled, u.pending, u.created_at
                FROM links l JOIN users u ON u.id = l.user_id
               WHERE l.secret_hash = $1 AND l.expires_at > $2 AND u.disabled = $3",
@@ -358,7 +358,8 @@ pub(crate) async fn link(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let Some(purpose) = Purpose::by_name(&row.get::<String>("purpose")?) else { return Ok(None) };
-    Ok(Some(Linked { purpose, user: User::from_row(&row)? }))
+    let email = Email::from_stored(row.get("sent_to")?);
+    Ok(Some(Linked { purpose, email, user: User::from_row(&row)? }))
 }
 
 /// Uses up a link, as part of the step that it is for, and says whose it is and where it was sent.

@@ -44,6 +44,10 @@ async fn account(test: &TestAuth, email: &str) -> User {
     test.auth.user_create(new).await.unwrap()
 }
 
+async fn verify(test: &TestAuth, token: &str) -> Result<(), Error> {
+    test.auth.email_verify(token, &Client::default()).await
+}
+
 async fn forget(test: &TestAuth, email: &str) {
     test.auth.password_forgot(email, &Client::default()).await.unwrap();
 }
@@ -57,7 +61,7 @@ async fn ask_for(test: &TestAuth, user: &User, email: &str) {
 }
 
 async fn logs_in(test: &TestAuth, email: &str, password: &str) -> bool {
-    match test.auth.login(email, password).await {
+    match test.auth.login(email, password, &Client::default()).await {
         Ok(Login::Complete(_)) => true,
         Err(Error::InvalidCredentials) => false,
         Err(error) => panic!("{error:?}"),
@@ -76,7 +80,7 @@ fn seconds(seconds: u64) -> Duration {
 pub async fn a_registration_is_an_account_when_its_address_is_confirmed(place: Place) {
     let test = confirming(&place).await;
     register(&test, PASSWORD).await;
-    let unverified = test.auth.login(ADDRESS, PASSWORD).await;
+    let unverified = test.auth.login(ADDRESS, PASSWORD, &Client::default()).await;
     assert!(matches!(unverified, Err(Error::EmailUnverified)));
     assert!(!logs_in(&test, ADDRESS, OTHER).await);
     let user = test.auth.user_by_email(&Email::parse(ADDRESS).unwrap()).await.unwrap().unwrap();
@@ -90,11 +94,11 @@ pub async fn a_registration_is_an_account_when_its_address_is_confirmed(place: P
     assert_eq!((letter.kind, letter.to.as_str()), (Kind::ConfirmEmail, ADDRESS));
     assert_eq!(letter.page.as_deref(), Some("/email/verify"));
     let token = letter.token.unwrap();
-    test.auth.email_verify(&token).await.unwrap();
+    verify(&test, &token).await.unwrap();
     assert!(logs_in(&test, ADDRESS, PASSWORD).await);
     let user = test.auth.user(user.id).await.unwrap().unwrap();
     assert_eq!((user.pending, user.name.as_deref()), (false, Some("Somebody")));
-    assert!(is_invalid(&test.auth.email_verify(&token).await));
+    assert!(is_invalid(&verify(&test, &token).await));
     // The address is confirmed: there is nothing to send again.
     test.auth.email_resend(ADDRESS, &Client::default()).await.unwrap();
     Letters::of(&test).none().await;
@@ -124,7 +128,7 @@ pub async fn no_password_of_a_stranger_becomes_that_of_the_account(place: Place)
         let letter = letters.only().await;
         assert_eq!((letter.kind, letter.name), (Kind::ConfirmEmail, None));
         assert_eq!(letter.page.as_deref(), Some("/password/reset"));
-        assert!(is_invalid(&test.auth.email_verify(&before).await), "the first letter confirms");
+        assert!(is_invalid(&verify(&test, &before).await), "the first letter confirms");
         for password in [first, second] {
             assert!(!logs_in(&test, ADDRESS, password).await, "{password} is still there");
         }
@@ -132,13 +136,13 @@ pub async fn no_password_of_a_stranger_becomes_that_of_the_account(place: Place)
         register(&test, first).await;
         assert_eq!(letters.only().await.page.as_deref(), Some("/password/reset"));
         let chosen = letter.token.unwrap();
-        assert!(is_invalid(&test.auth.email_verify(&chosen).await), "a reset link confirms");
+        assert!(is_invalid(&verify(&test, &chosen).await), "a reset link confirms");
         reset(&test, &chosen, CHOSEN).await.unwrap();
         letters.none().await;
         for (password, good) in [(first, false), (second, false), (CHOSEN, true)] {
             assert_eq!(logs_in(&test, ADDRESS, password).await, good, "{password}");
         }
-        assert!(is_invalid(&test.auth.email_verify(&before).await));
+        assert!(is_invalid(&verify(&test, &before).await));
         let user = test.auth.user_by_email(&Email::parse(ADDRESS).unwrap()).await.unwrap().unwrap();
         assert_eq!((user.pending, user.name), (false, None));
         test.auth.user_delete(user.id).await.unwrap();
@@ -170,9 +174,9 @@ pub async fn registering_again_with_the_same_password_sends_another_letter(place
     let second = letters.only().await.token.unwrap();
     test.auth.email_resend("A@EXAMPLE.com", &Client::default()).await.unwrap();
     let third = letters.only().await.token.unwrap();
-    test.auth.email_verify(&second).await.unwrap();
+    verify(&test, &second).await.unwrap();
     for token in [first, second, third] {
-        assert!(is_invalid(&test.auth.email_verify(&token).await));
+        assert!(is_invalid(&verify(&test, &token).await));
     }
     assert!(logs_in(&test, ADDRESS, PASSWORD).await);
 }
@@ -189,17 +193,17 @@ pub async fn a_link_is_good_once_for_one_thing_and_half_an_hour(place: Place) {
     let letter = letters.only().await;
     assert_eq!((letter.kind, letter.name.as_deref()), (Kind::ResetPassword, Some("Somebody")));
     let token = letter.token.unwrap();
-    assert!(is_invalid(&test.auth.email_verify(&token).await), "a reset confirms");
+    assert!(is_invalid(&verify(&test, &token).await), "a reset confirms");
     let unknown = OpaqueSecret::generate().unwrap().reveal();
     for nothing in [unknown.as_str(), "", "x", &token.to_uppercase(), &token[1..]] {
         assert!(is_invalid(&reset(&test, nothing, OTHER).await), "{nothing}");
-        assert!(is_invalid(&test.auth.email_verify(nothing).await), "{nothing}");
+        assert!(is_invalid(&verify(&test, nothing).await), "{nothing}");
     }
     test.clock.advance(seconds(30 * 60 - 1));
     // A password that is refused uses up nothing.
     let refused = reset(&test, &token, "b@example.com").await;
     assert!(matches!(refused, Err(Error::PasswordRefused(_))));
-    test.auth.email_verify(&confirm).await.unwrap();
+    verify(&test, &confirm).await.unwrap();
     reset(&test, &token, OTHER).await.unwrap();
     assert!(is_invalid(&reset(&test, &token, CHOSEN).await), "it is good twice");
     assert!(logs_in(&test, "b@example.com", OTHER).await);
@@ -218,7 +222,7 @@ pub async fn of_many_uses_of_a_link_at_once_one_wins(place: Place) {
     let letters = Letters::of(&test);
     register(&test, PASSWORD).await;
     let confirm = letters.only().await.token.unwrap();
-    let uses = join_all((0..8).map(|_| test.auth.email_verify(&confirm))).await;
+    let uses = join_all((0..8).map(|_| verify(&test, &confirm))).await;
     assert_eq!(uses.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert_eq!(uses.iter().filter(|outcome| is_invalid(outcome)).count(), 7);
 
@@ -235,7 +239,7 @@ pub async fn of_many_uses_of_a_link_at_once_one_wins(place: Place) {
     let user = account(&test, "b@example.com").await;
     ask_for(&test, &user, "c@example.com").await;
     let change = letters.only().await.token.unwrap();
-    let uses = join_all((0..8).map(|_| test.auth.email_verify(&change))).await;
+    let uses = join_all((0..8).map(|_| verify(&test, &change))).await;
     assert_eq!(uses.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert_eq!(uses.iter().filter(|outcome| is_invalid(outcome)).count(), 7);
 }
@@ -265,7 +269,7 @@ pub async fn a_reset_ends_all_logins_and_links(place: Place) {
     let late = test.auth.tokens_create(&user, &Client::default()).await;
     assert!(matches!(late, Err(Error::InvalidCredentials)));
     assert!(is_invalid(&reset(&test, &other, CHOSEN).await));
-    assert!(is_invalid(&test.auth.email_verify(&change).await));
+    assert!(is_invalid(&verify(&test, &change).await));
     let notice = letters.only().await;
     assert_eq!((notice.kind, notice.to.as_str()), (Kind::PasswordChanged, ADDRESS));
 
@@ -278,7 +282,7 @@ pub async fn a_reset_ends_all_logins_and_links(place: Place) {
     reset(&test, &letter.token.unwrap(), OTHER).await.unwrap();
     assert!(logs_in(&test, email, OTHER).await);
     assert!(!logs_in(&test, email, PASSWORD).await);
-    assert!(is_invalid(&test.auth.email_verify(&confirm).await));
+    assert!(is_invalid(&verify(&test, &confirm).await));
     letters.none().await;
 }
 
@@ -302,12 +306,12 @@ pub async fn an_address_changes_when_the_new_one_is_confirmed(place: Place) {
     assert_eq!(letter.name, None, "a stranger is told a name");
 
     let token = letter.token.unwrap();
-    test.auth.email_verify(&token).await.unwrap();
+    verify(&test, &token).await.unwrap();
     assert!(logs_in(&test, "new@example.com", PASSWORD).await);
     assert!(!logs_in(&test, ADDRESS, PASSWORD).await);
     let told = letters.only().await;
     assert_eq!((told.kind, told.to.as_str()), (Kind::AddressChanged, ADDRESS));
-    assert!(is_invalid(&test.auth.email_verify(&token).await));
+    assert!(is_invalid(&verify(&test, &token).await));
     assert!(is_invalid(&reset(&test, &reset_at_old, OTHER).await));
     assert!(bearer(&test.auth, &tokens).await.is_ok());
     test.auth.tokens_refresh(&tokens.refresh, &Client::default()).await.unwrap();
@@ -332,7 +336,7 @@ pub async fn an_address_that_is_taken_is_told_to_its_owner_alone(place: Place) {
     ask_for(&test, &user, "free@example.com").await;
     let token = letters.only().await.token.unwrap();
     let other = account(&test, "free@example.com").await;
-    assert!(is_invalid(&test.auth.email_verify(&token).await));
+    assert!(is_invalid(&verify(&test, &token).await));
     assert_eq!(test.auth.user(user.id).await.unwrap().as_ref(), Some(&user));
     assert_eq!(test.auth.user(other.id).await.unwrap(), Some(other));
 }
@@ -346,17 +350,17 @@ pub async fn a_registration_gives_way_to_whoever_has_proof(place: Place) {
     let user = account(&test, "b@example.com").await;
     ask_for(&test, &user, ADDRESS).await;
     let change = letters.only().await.token.unwrap();
-    test.auth.email_verify(&change).await.unwrap();
+    verify(&test, &change).await.unwrap();
     assert!(logs_in(&test, ADDRESS, PASSWORD).await);
     assert!(!logs_in(&test, ADDRESS, OTHER).await);
-    assert!(is_invalid(&test.auth.email_verify(&confirm).await));
+    assert!(is_invalid(&verify(&test, &confirm).await));
     letters.all().await;
 
     test.auth.register("c@example.com", OTHER, None, &Client::default()).await.unwrap();
     let confirm = letters.only().await.token.unwrap();
     account(&test, "c@example.com").await;
     assert!(logs_in(&test, "c@example.com", PASSWORD).await);
-    assert!(is_invalid(&test.auth.email_verify(&confirm).await));
+    assert!(is_invalid(&verify(&test, &confirm).await));
 }
 
 /// One change of address waits at a time, and none survives another password or the end of all logins: neither its link
@@ -368,7 +372,7 @@ pub async fn a_change_of_address_that_waits_is_dropped(place: Place) {
     ask_for(&test, &user, "one@example.com").await;
     let first = letters.only().await.token.unwrap();
     ask_for(&test, &user, "two@example.com").await;
-    assert!(is_invalid(&test.auth.email_verify(&first).await));
+    assert!(is_invalid(&verify(&test, &first).await));
     letters.only().await;
 
     for (number, act) in ["change", "reset", "sign out", "disable"].into_iter().enumerate() {
@@ -405,7 +409,7 @@ pub async fn a_change_of_address_that_waits_is_dropped(place: Place) {
         let sent = letters.all().await;
         let kinds = sent.iter().map(|letter| letter.kind);
         assert!(kinds.into_iter().all(|kind| kind == Kind::PasswordChanged), "{act}: {sent:?}");
-        assert!(is_invalid(&test.auth.email_verify(&token).await), "{act}");
+        assert!(is_invalid(&verify(&test, &token).await), "{act}");
         assert!(is_invalid(&reset(&test, &forgotten, OTHER).await), "{act}");
         user = test.auth.user(user.id).await.unwrap().unwrap();
         assert_eq!(user.email.as_str(), ADDRESS);
@@ -435,7 +439,7 @@ pub async fn letters_are_made_when_they_are_sent(place: Place) {
     let letter = letters.only().await;
     assert_eq!((letter.kind, letter.to.as_str()), (Kind::ConfirmEmail, ADDRESS));
     test.clock.advance(seconds(29 * 60));
-    test.auth.email_verify(&letter.token.unwrap()).await.unwrap();
+    verify(&test, &letter.token.unwrap()).await.unwrap();
 }
 
 /// The links of an account that is disabled or gone are no good, like any other that is not.
@@ -455,14 +459,14 @@ pub async fn links_end_with_their_account(place: Place) {
     let confirm = letters.only().await.token.unwrap();
     let pending = test.auth.user_by_email(&Email::parse(ADDRESS).unwrap()).await.unwrap().unwrap();
     test.auth.user_set_disabled(pending.id, true).await.unwrap();
-    assert!(is_invalid(&test.auth.email_verify(&confirm).await));
+    assert!(is_invalid(&verify(&test, &confirm).await));
     for (number, (user, forgotten, change)) in tokens.iter().enumerate() {
         match number {
             0 => test.auth.user_set_disabled(user.id, true).await.unwrap(),
             _ => test.auth.user_delete(user.id).await.unwrap(),
         }
         assert!(is_invalid(&reset(&test, forgotten, OTHER).await));
-        assert!(is_invalid(&test.auth.email_verify(change).await));
+        assert!(is_invalid(&verify(&test, change).await));
     }
     let left = place.db.all("SELECT purpose FROM links", []).await.unwrap();
     assert!(left.is_empty(), "links are left");
@@ -490,7 +494,7 @@ pub async fn what_nobody_confirms_is_swept(place: Place) {
     assert!(!logs_in(&test, ADDRESS, PASSWORD).await);
     assert!(logs_in(&test, "b@example.com", PASSWORD).await);
     register(&test, OTHER).await;
-    test.auth.email_verify(&letters.only().await.token.unwrap()).await.unwrap();
+    verify(&test, &letters.only().await.token.unwrap()).await.unwrap();
     assert!(logs_in(&test, ADDRESS, OTHER).await);
 }
 
@@ -517,7 +521,7 @@ pub async fn accounts_from_before_need_no_confirmation(place: Place) {
     assert!(logs_in(&test, "old@example.com", PASSWORD).await);
     // And what waits for its confirmation goes on waiting when the setting is off again.
     test.auth.register("c@example.com", PASSWORD, None, &Client::default()).await.unwrap();
-    let waiting = before.auth.login("c@example.com", PASSWORD).await;
+    let waiting = before.auth.login("c@example.com", PASSWORD, &Client::default()).await;
     assert!(matches!(waiting, Err(Error::EmailUnverified)));
     before.auth.register("c@example.com", OTHER, None, &Client::default()).await.unwrap();
     assert!(logs_in(&before, "c@example.com", OTHER).await);

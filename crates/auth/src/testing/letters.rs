@@ -81,7 +81,8 @@ impl From<Letter> for Sent {
             .link
             .map(|link| {
                 let (url, token) = link.reveal().split_once("?token=").expect("a token");
-                let page = url.strip_prefix("https://auth.example.com").expect("the public address");
+                let page =
+                    url.strip_prefix("https://auth.example.com").expect("the public address");
                 assert_eq!(link.minutes(), 30);
                 (page.to_owned(), token.to_owned())
             })

@@ -6,6 +6,7 @@ mod clock;
 pub mod conformance;
 pub mod jobs;
 mod letters;
+pub mod limits;
 pub mod logins;
 pub mod mail;
 mod place;
