@@ -127,10 +127,10 @@ impl Auth {
         name: Option<&str>,
         client: &Client,
     ) -> Result<Registered, Error> {
+        self.limits().admit(client).await?;
         if self.config().accounts.registration != Registration::Open {
             return Err(Error::RegistrationClosed);
         }
-        self.limits().admit(client).await?;
         let new = NewUser { email, password, name, roles: &[roles::USER] };
         if self.config().accounts.verify_email {
             self.registration_add(new, client).await?;
