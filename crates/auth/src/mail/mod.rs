@@ -27,7 +27,7 @@ pub(crate) use self::{
 };
 pub use self::{
     outbox::{KeptLetter, Outbox},
-    smtp::Mailer,
+    smtp::{Mailer, Trouble},
     template::{Rendered, Templates},
     url::MailUrl,
 };
