@@ -193,7 +193,7 @@ impl Mailer {
             match self.mail_from(&mut connection, &to, &message).await {
                 Ok(()) => return self.hand_over(connection, to, &message).await,
                 Err(trouble) => {
-                    tracing::debug!(%trouble, "the connection to the mail server is made anew")
+                    tracing::debug!(%trouble, "the connection to the mail server is made anew");
                 }
             }
         }

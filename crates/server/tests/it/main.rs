@@ -11,6 +11,8 @@ mod durability;
 #[cfg(test)]
 mod listener;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;
