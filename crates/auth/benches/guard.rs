@@ -26,6 +26,7 @@ use axum::{
 use countersign_auth::{
     Auth, Client, Config,
     testing::{PASSWORD, Place},
+    users::NewUser,
 };
 use guard::{Guard, Principal};
 use rounds::{Routine, median, take_turns};
@@ -99,7 +100,9 @@ fn main() {
 async fn callers() -> (Auth, Vec<HeaderValue>, Vec<HeaderValue>) {
     let place = Place::memory().await;
     let auth = Auth::builder(Config::default()).db(place.db).build().await.unwrap();
-    let user = auth.register("a@example.com", PASSWORD, Some("Ada Lovelace")).await.unwrap();
+    let (email, name) = ("a@example.com", Some("Ada Lovelace"));
+    let new = NewUser { email, password: PASSWORD, name, roles: &["user"] };
+    let user = auth.user_create(new).await.unwrap();
     let (mut tokens, mut cookies) = (Vec::new(), Vec::new());
     for _ in 0..CALLERS {
         let made = auth.tokens_create(&user, &Client::default()).await.unwrap();

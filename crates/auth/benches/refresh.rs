@@ -23,7 +23,7 @@ use countersign_auth::{
     storage::{Db, DbOptions},
     testing::PASSWORD,
     tokens::Tokens,
-    users::User,
+    users::{NewUser, User},
 };
 use rounds::{Routine, take_turns};
 use serde_json::{Value, json};
@@ -44,7 +44,9 @@ fn main() {
     let (auth, user) = runtime.block_on(async {
         let db = Db::open(&DbOptions::new(url)).await.unwrap();
         let auth = Auth::builder(Config::default()).db(db).build().await.unwrap();
-        let user = auth.register("a@example.com", PASSWORD, Some("Ada Lovelace")).await.unwrap();
+        let (email, name) = ("a@example.com", Some("Ada Lovelace"));
+        let new = NewUser { email, password: PASSWORD, name, roles: &["user"] };
+        let user = auth.user_create(new).await.unwrap();
         auth.db()
             .execute("CREATE TABLE plain (id INTEGER PRIMARY KEY, secret BLOB NOT NULL, used INTEGER NOT NULL) STRICT", [])
             .await

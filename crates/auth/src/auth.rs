@@ -11,7 +11,9 @@ use crate::{
     accounts::Letters,
     config::Config,
     http,
+    jobs::{self, Jobs},
     keys::{KeyRing, MasterKey, ServerSecret},
+    limits::Limits,
     mail::{Deliverer, Mailer, Outbox, Templates, Way},
     passwords::Hasher,
     revocation::{Feed, Revocations},
@@ -36,6 +38,11 @@ const MIGRATIONS: Migrations = Migrations {
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
         },
         Migration {
+            name: "V3__keys",
+            sqlite: include_str!("../migrations/sqlite/V3__keys.sql"),
+            postgres: include_str!("../migrations/postgres/V3__keys.sql"),
+        },
+        Migration {
             name: "V4__outbox",
             sqlite: include_str!("../migrations/sqlite/V4__outbox.sql"),
             postgres: include_str!("../migrations/postgres/V4__outbox.sql"),
@@ -44,6 +51,11 @@ const MIGRATIONS: Migrations = Migrations {
             name: "V5__links",
             sqlite: include_str!("../migrations/sqlite/V5__links.sql"),
             postgres: include_str!("../migrations/postgres/V5__links.sql"),
+        },
+        Migration {
+            name: "V6__limits",
+            sqlite: include_str!("../migrations/sqlite/V6__limits.sql"),
+            postgres: include_str!("../migrations/postgres/V6__limits.sql"),
         },
     ],
 };
@@ -65,10 +77,14 @@ struct Inner {
     keys: KeyRing,
     sessions: Arc<Sessions>,
     refresh_tokens: RefreshTokens,
+    limits: Limits,
     custom_claims: CustomClaims,
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
     _feed: Feed,
+    /// Does periodic work for as long.
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
+    jobs: Jobs,
     /// Sends mail for as long, where there is a way for it.
     deliverer: Option<Deliverer>,
     outbox: Option<Outbox>,
@@ -185,10 +201,13 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
+        let all = vec![jobs::sweep(&config, &db, &clock)];
+        let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
             ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
+            limits: Limits::new(config.limits.enabled, &secret, &db, &clock)?,
             custom_claims: claims,
             config,
             db,
@@ -197,6 +216,7 @@ impl AuthBuilder {
             sessions,
             revocations,
             _feed: feed,
+            jobs,
             deliverer,
             outbox,
             guard,
@@ -276,6 +296,21 @@ impl Auth {
         user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
     }
 
+    /// Does a periodic job now, if this instance is the one that does it; says whether it is.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
+        self.0.jobs.run(name).await
+    }
+
+    /// The limits on guessing, for routes of an application's own that anybody may call.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     pub(crate) fn hasher(&self) -> &Hasher {
         &self.0.hasher
     }
@@ -300,6 +335,12 @@ impl Auth {
     /// Says whether letters get out of this installation: to a mail server, or to the outbox of a developer.
     pub(crate) fn sends_mail(&self) -> bool {
         self.0.deliverer.is_some()
+    }
+
+    /// Leaves letters lying, for a test that has them made by itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn stop_mail(&self) {
+        self.0.deliverer.iter().for_each(Deliverer::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {

@@ -205,7 +205,7 @@ pub struct Keys {
 #[derive(Debug, Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Limits {
-    /// Whether guessing is slowed down; may be false only on loopback. No effect yet.
+    /// Whether guessing is slowed down, by address and by account; may be false only on loopback.
     #[config(default = true)]
     pub enabled: bool,
 }

@@ -78,6 +78,12 @@ pub enum Error {
     /// There is nothing of this id, or nothing that the caller may know of.
     #[error("there is nothing of this id")]
     NotFound,
+    /// Too many attempts from this address, or at this account: a delay, and no lock.
+    #[error("too many attempts")]
+    RateLimited {
+        /// From when on an attempt is looked at again, in seconds.
+        retry_after: u64,
+    },
     /// Too many passwords wait to be hashed.
     #[error("too many logins at the moment")]
     HashingBusy {

@@ -37,6 +37,14 @@
 //! [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), and behind a proxy when
 //! [`Http::trusted_proxies`](config::Http::trusted_proxies) lists it.
 //!
+//! # Limits on guessing
+//!
+//! [`Auth::login`] counts attempts by the client's address and by account, and answers
+//! [`Error::RateLimited`] when there were too many. It can tell clients apart when the [`Client`] has an address: the
+//! extractor finds it where the application is served as said above. Clients without an address count as one, for one account at
+//! a time. A route of the application's own that anybody may call, such as one that sends mail, shares the budget of an
+//! address with [`Limits::admit`](limits::Limits::admit).
+//!
 //! # A login and its end
 //!
 //! `POST /login` answers with an access token, good for minutes and checked without storage, and a refresh token, good
@@ -122,7 +130,9 @@ mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
+mod jobs; // periodic work, by one instance at a time
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
+pub mod limits; // how often somebody may guess
 pub mod mail; // letters that are owed, and how they get out
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do

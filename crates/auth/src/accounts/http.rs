@@ -42,9 +42,10 @@ struct Verification {
 
 async fn verify(
     State(auth): State<Auth>,
+    client: Client,
     Json(body): Json<Verification>,
 ) -> Result<StatusCode, Error> {
-    auth.email_verify(&body.token).await?;
+    auth.email_verify(&body.token, &client).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

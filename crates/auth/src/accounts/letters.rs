@@ -52,11 +52,14 @@ impl Letters {
         else {
             return Ok(None);
         };
-        // A registration whose password is in dispute: whoever reads this chooses it.
-        let kind = if purpose == Purpose::Reset { Kind::ResetPassword } else { errand.kind };
-        let link = Some(self.link(purpose, &secret));
-        let facts = Facts::default();
-        Ok(Some(Letter { kind, to: errand.recipient, name: None, link, facts }))
+        Ok(Some(Letter {
+            kind: errand.kind,
+            to: errand.recipient,
+            name: None,
+            // Where the password of a registration is in dispute, whoever reads this chooses it.
+            link: Some(self.link(purpose, &secret)),
+            facts: Facts::default(),
+        }))
     }
 
     async fn reset(&self, errand: Errand) -> Result<Option<Letter>, Error> {

@@ -66,11 +66,11 @@ impl Purpose {
         [Self::Confirm, Self::Reset, Self::Change].into_iter().find(|own| own.name() == name)
     }
 
-    /// The page that it leads to, below the public address.
+    /// The page that it leads to, below the public address: that of the route which takes its token.
     fn path(self) -> &'static str {
         match self {
-            Self::Confirm | Self::Change => "/verify",
-            Self::Reset => "/reset",
+            Self::Confirm | Self::Change => "/email/verify",
+            Self::Reset => "/password/reset",
         }
     }
 }
@@ -109,7 +109,7 @@ impl Auth {
         // One hash in every case. Of a pending registration it says whether the same person is back.
         let (hash, same) = match known {
             Some(known) => {
-                let right = self.hasher().verify(password.into_inner(), known.clone()).await?;
+                let right = self.hasher().verify(password.into_inner(), known.clone()).await?.right;
                 (None, known.filter(|_| right))
             }
             None => (Some(self.hasher().hash(password.into_inner()).await?), None),
@@ -143,10 +143,10 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::LinkInvalid`] for a token that is not good, or no longer, whatever the reason; storage errors.
-    pub async fn email_verify(&self, token: &str) -> Result<(), Error> {
+    pub async fn email_verify(&self, token: &str, client: &Client) -> Result<(), Error> {
         let secret = OpaqueSecret::parse(token).ok_or(Error::LinkInvalid)?.hash();
         let linked = self.linked(secret, &[Purpose::Confirm, Purpose::Change]).await?;
-        let (id, now) = (linked.user.id, self.clock().now());
+        let (id, email, now) = (linked.user.id, linked.email.clone(), self.clock().now());
         let done = if linked.purpose == Purpose::Confirm {
             storage::registration_confirm(self.db(), secret, now).await?
         } else {
@@ -158,6 +158,7 @@ impl Auth {
             return Err(Error::LinkInvalid);
         }
         self.sessions().reread(id);
+        self.welcome(&email, client).await;
         tracing::info!(user = %id.0, "address confirmed");
         Ok(())
     }
@@ -166,8 +167,9 @@ impl Auth {
     /// here is the same in every case.
     ///
     /// # Errors
-    /// [`Error::EmailInvalid`]; storage errors.
+    /// [`Error::RateLimited`]; [`Error::EmailInvalid`]; storage errors.
     pub async fn email_resend(&self, email: &str, client: &Client) -> Result<(), Error> {
+        self.limits().admit(client).await?;
         let email = Email::parse(email)?;
         let errand = self.errand(Kind::ConfirmEmail, email, None, facts(client));
         mail::storage::errand_add_alone(self.db(), errand).await
@@ -179,8 +181,8 @@ impl Auth {
     /// One change waits at a time. It is dropped by another one, by another password and by the end of all logins.
     ///
     /// # Errors
-    /// [`Error::PasswordWrong`]; [`Error::EmailInvalid`]; [`Error::HashingBusy`]; [`Error::NotFound`] when the account has
-    /// gone; storage errors.
+    /// [`Error::PasswordWrong`], which counts as a failure to log in; [`Error::RateLimited`]; [`Error::EmailInvalid`];
+    /// [`Error::HashingBusy`]; [`Error::NotFound`] when the account has gone; storage errors.
     pub async fn email_change(
         &self,
         user: &User,
@@ -189,7 +191,7 @@ impl Auth {
         client: &Client,
     ) -> Result<(), Error> {
         let email = Email::parse(email)?;
-        let hash = self.password_check(user.id, password).await?;
+        let hash = self.password_check(user, password, client).await?;
         let errand =
             self.errand(Kind::ConfirmNewAddress, email.clone(), Some(user.id), facts(client));
         let now = self.clock().now();
@@ -199,6 +201,14 @@ impl Auth {
         }
         // Somebody else has changed the password in the meantime.
         Err(Error::PasswordWrong)
+    }
+
+    /// Notes that the owner of an address, who has shown to be that by a link, is at this client's.
+    pub(crate) async fn welcome(&self, email: &Email, client: &Client) {
+        if let Err(error) = self.limits().welcome(email, client).await {
+            // What the link is for is done: limits are a little stricter with the owner for now.
+            tracing::warn!(%error, "an owner is not known by his address");
+        }
     }
 
     /// What a link concerns that is good for one of these purposes.

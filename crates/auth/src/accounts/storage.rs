@@ -4,13 +4,11 @@ use uuid::Uuid;
 use super::{CHANGE_LIFETIME, Linked, PENDING_LIFETIME, Purpose};
 use crate::{
     Error, SecretHash,
+    jobs::BATCH,
     mail::{Errand, storage::errand_add},
     storage::{Db, StorageError, Tx, Value},
     users::{Email, User, UserId},
 };
-
-/// What is removed at once.
-const BATCH: i64 = 1_000;
 
 /// A registration whose address is to be confirmed.
 #[derive(Debug, Clone)]
@@ -388,22 +386,30 @@ pub(crate) async fn links_drop(tx: &mut Tx, id: UserId) -> Result<(), StorageErr
     Ok(())
 }
 
-/// Removes links that have expired.
+/// Removes links that have expired, a [`BATCH`] at most.
 pub(crate) async fn links_purge(db: &Db, now: Timestamp) -> Result<u64, Error> {
     let removed =
-        db.execute("DELETE FROM links WHERE expires_at <= $1", [now.seconds().into()]).await?;
+        db.execute(
+            "DELETE FROM links WHERE secret_hash IN
+                 (SELECT secret_hash FROM links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+            [now.seconds().into(), BATCH.into()],
+        ).await?;
     Ok(removed)
 }
 
-/// Forgets the addresses that were asked for and not confirmed in time.
+/// Forgets the addresses that were asked for and not confirmed in time, a [`BATCH`] at most.
 pub(crate) async fn email_changes_purge(db: &Db, now: Timestamp) -> Result<u64, Error> {
     let before = now.saturating_sub(CHANGE_LIFETIME).seconds();
     let removed =
-        db.execute("DELETE FROM email_changes WHERE created_at < $1", [before.into()]).await?;
+        db.execute(
+            "DELETE FROM email_changes WHERE user_id IN
+                 (SELECT user_id FROM email_changes WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+            [before.into(), BATCH.into()],
+        ).await?;
     Ok(removed)
 }
 
-/// Removes registrations that nobody confirmed in time, so many at most.
+/// Removes registrations that nobody confirmed in time, a [`BATCH`] at most.
 pub(crate) async fn registrations_purge(db: &Db, now: Timestamp) -> Result<u64, Error> {
     let before = now.saturating_sub(PENDING_LIFETIME).seconds();
     let removed = db

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -30,13 +30,22 @@ pub struct Client {
 impl Client {
     /// The client of a request, when these proxies are believed.
     pub(crate) fn of(request: &Parts, proxies: &[IpNet]) -> Self {
-        let headers = &request.headers;
-        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
+        let Parts { headers, extensions, .. } = request;
         let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
         Self {
-            address: peer.map(|peer| address(peer.0.ip(), headers, proxies)),
+            address: Self::address_of(headers, extensions, proxies),
             device: device_name(&String::from_utf8_lossy(user_agent)),
         }
+    }
+
+    /// The address alone.
+    pub(crate) fn address_of(
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        proxies: &[IpNet],
+    ) -> Option<IpAddr> {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        peer.map(|peer| address(peer.0.ip(), headers, proxies))
     }
 }
 

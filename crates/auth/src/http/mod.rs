@@ -20,7 +20,7 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, accounts, keys, passwords, sessions, tokens, users};
+use crate::{Auth, accounts, keys, limits, passwords, sessions, tokens, users};
 
 /// The routes of all slices, for an application or the server to mount.
 pub(crate) fn router(auth: Auth) -> Router {
@@ -31,6 +31,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(sessions::http::routes())
         .merge(tokens::http::routes())
         .merge(keys::http::routes())
+        .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)

@@ -36,6 +36,7 @@ impl Error {
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
             Self::InvalidGrant => (StatusCode::UNAUTHORIZED, "invalid_grant"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::HashingBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hashing_busy"),
             Self::StorageUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Denied(denied) => (denied.status(), denied.code()),
@@ -49,7 +50,9 @@ impl Error {
         };
         let problem = Problem::new(status, code, detail);
         match self {
-            Self::HashingBusy { retry_after } => problem.retry_after(*retry_after),
+            Self::RateLimited { retry_after } | Self::HashingBusy { retry_after } => {
+                problem.retry_after(*retry_after)
+            }
             Self::StorageUnavailable(_) => problem.retry_after(STORAGE_RETRY_SECONDS),
             _ => problem,
         }
@@ -100,6 +103,7 @@ impl IntoResponse for OAuthError {
                     "invalid_grant"
                 }
                 Error::GrantUnsupported(_) => "unsupported_grant_type",
+                Error::RateLimited { .. } => "temporarily_unavailable",
                 _ if problem.status().is_server_error() => "temporarily_unavailable",
                 _ => "invalid_request",
             };

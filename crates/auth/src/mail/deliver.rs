@@ -85,9 +85,15 @@ impl Deliverer {
     }
 }
 
+impl Deliverer {
+    pub(crate) fn stop(&self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
 impl Drop for Deliverer {
     fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
+        self.stop();
     }
 }
 

@@ -301,7 +301,7 @@ mod tests {
     fn a_file_takes_the_place_of_the_built_in_one_of_its_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("written")
+            std::fs::write(folder.path().join(name), text).expect("written");
         };
         write("reset_password.subject.txt", "Neues Passwort\nfür {{ site }}\n");
         write("layout.html", "<h1>Ours</h1>{% block body %}{% endblock %}{{ link }}");

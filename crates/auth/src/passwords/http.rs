@@ -44,7 +44,7 @@ async fn login(
     if !auth.config().auth.mode.offers_tokens() {
         return Err(Error::ModeDisabled.into());
     }
-    let user = authenticate(&auth, request).await?;
+    let user = authenticate(&auth, &client, request).await?;
     let tokens = auth.tokens_create(&user, &client).await?;
     Ok(JsonBody(tokens.into()))
 }
@@ -60,7 +60,7 @@ async fn login_session(
         return Err(Error::ModeDisabled.into());
     }
     let replaced = auth.sessions().presented(&method, &headers).map_err(Error::from)?;
-    let user = authenticate(&auth, request).await?;
+    let user = authenticate(&auth, &client, request).await?;
     let cookie = auth.session_start(&user, &client, replaced).await?;
     Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
 }
@@ -74,15 +74,15 @@ struct Change {
 
 async fn change(
     State(auth): State<Auth>,
-    client: Client,
     caller: Principal,
+    client: Client,
     Json(body): Json<Change>,
 ) -> Result<JsonBody<Revoked>, Error> {
     let user = auth.caller(&caller).await?;
     let (_, session) = caller_session(&caller)?;
     let Change { current_password, new_password } = body;
-    let ending =
-        auth.password_change(&user, session, &current_password, &new_password, &client).await?;
+    let (current, new) = (&current_password, &new_password);
+    let ending = auth.password_change(&user, session, current, new, &client).await?;
     Ok(JsonBody(ending.into()))
 }
 
@@ -117,9 +117,9 @@ async fn reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn authenticate(auth: &Auth, request: Request) -> Result<User, Error> {
+async fn authenticate(auth: &Auth, client: &Client, request: Request) -> Result<User, Error> {
     let Credentials { email, password } = credentials(request).await?;
-    let Login::Complete(user) = auth.login(&email, &password).await?;
+    let Login::Complete(user) = auth.login(&email, &password, client).await?;
     Ok(user)
 }
 

@@ -1,5 +1,7 @@
 //! Passwords: what one must be, and whether one is right.
 
+mod common;
+mod hash;
 mod hasher;
 pub(crate) mod http;
 mod reset;
@@ -12,13 +14,14 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 use zxcvbn::Score;
 
+use self::hash::Checked;
 pub(crate) use self::hasher::Hasher;
 use crate::{
     Auth, Client, Error,
     accounts::facts,
     mail::Kind,
     sessions::{Ending, Which},
-    users::{Email, User, UserId},
+    users::{Email, User},
 };
 
 /// Characters a password must have: NIST SP 800-63B-4 §3.1.1.2 with a second factor at hand.
@@ -67,36 +70,55 @@ pub enum Login {
 }
 
 impl Auth {
-    /// Checks an address and a password.
+    /// Checks an address and a password, as often as the [limits](crate::limits) let this client try.
     ///
     /// An unknown address, a wrong password and a disabled account cost the same and answer the same.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`]; [`Error::EmailUnverified`], only with the right password of a registration whose
-    /// address is not confirmed; [`Error::HashingBusy`] when too many wait; storage errors.
-    pub async fn login(&self, email: &str, password: &str) -> Result<Login, Error> {
-        let account = match Email::parse(email) {
-            Ok(email) => storage::account_by_email(self.db(), &email).await?,
-            Err(_) => None,
+    /// address is not confirmed; [`Error::RateLimited`]; [`Error::HashingBusy`] when too many wait; storage errors.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<Login, Error> {
+        let parsed = Email::parse(email).ok();
+        // Counted before anything is looked up, and under what was typed where that is no address.
+        let typed = parsed.as_ref().map_or(email, Email::as_str);
+        let attempt = self.limits().login(typed, client).await?;
+        let account = match &parsed {
+            Some(email) => storage::account_by_email(self.db(), email).await?,
+            None => None,
         };
         let (user, hash) = account.unzip();
-        let right = match Password::parse(password) {
-            Some(password) => self.hasher().verify(password.into_inner(), hash).await?,
-            None => self.hasher().verify(Zeroizing::default(), None).await?,
+        let checked = self.password_verify(password, hash.clone()).await?;
+        let Some(user) = user.filter(|user| checked.right && !user.disabled) else {
+            attempt.wrong().await?;
+            return Err(Error::InvalidCredentials);
         };
-        match user {
-            Some(user) if right && !user.disabled && user.pending => Err(Error::EmailUnverified),
-            Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
-            _ => Err(Error::InvalidCredentials),
+        if user.pending {
+            attempt.right_of_nobody().await?;
+            return Err(Error::EmailUnverified);
         }
+        attempt.right().await?;
+        if let (Some(old), Some(stronger)) = (hash, checked.stronger) {
+            // Whoever has the right password logs in, also while nothing can be written.
+            match storage::password_rehash(self.db(), user.id, old, stronger).await {
+                Ok(_) => tracing::info!(user = %user.id.0, "password hashed anew"),
+                Err(error) => tracing::warn!(%error, "a password was not hashed anew"),
+            }
+        }
+        Ok(Login::Complete(user))
     }
 
     /// Gives an account another password and ends all its logins but one, in one step. Links that were sent to it are
     /// void, and a letter tells it.
     ///
     /// # Errors
-    /// [`Error::PasswordWrong`] when `current` is not the password; [`Error::PasswordRefused`];
-    /// [`Error::HashingBusy`]; [`Error::NotFound`] when the account has gone; storage errors.
+    /// [`Error::PasswordWrong`] when `current` is not the password, which counts as a failure to log in;
+    /// [`Error::RateLimited`]; [`Error::PasswordRefused`]; [`Error::HashingBusy`]; [`Error::NotFound`] when the account has
+    /// gone; storage errors.
     pub async fn password_change(
         &self,
         user: &User,
@@ -105,7 +127,7 @@ impl Auth {
         new: &str,
         client: &Client,
     ) -> Result<Ending, Error> {
-        let old = self.password_check(user.id, current).await?;
+        let old = self.password_check(user, current, client).await?;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
         let now = self.clock().now();
         let told = user.email.clone();
@@ -118,19 +140,40 @@ impl Auth {
         Ok(self.ended(ended, &[Which::AllBut(user.id, keep)], now).await)
     }
 
-    /// Checks the password of somebody who is signed in already, and returns its hash.
+    /// Checks the password of somebody who is signed in already, and returns its hash. A wrong one counts as a failure
+    /// to log in.
     ///
     /// # Errors
-    /// [`Error::PasswordWrong`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
-    pub(crate) async fn password_check(&self, id: UserId, password: &str) -> Result<String, Error> {
-        let hash = storage::password_by_user(self.db(), id).await?.ok_or(Error::NotFound)?;
-        let right = match Password::parse(password) {
-            Some(password) => {
-                self.hasher().verify(password.into_inner(), Some(hash.clone())).await?
-            }
-            None => self.hasher().verify(Zeroizing::default(), None).await?,
-        };
-        if right { Ok(hash) } else { Err(Error::PasswordWrong) }
+    /// [`Error::PasswordWrong`]; [`Error::RateLimited`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
+    pub(crate) async fn password_check(
+        &self,
+        user: &User,
+        password: &str,
+        client: &Client,
+    ) -> Result<String, Error> {
+        let attempt = self.limits().check(&user.email, client).await?;
+        let hash = storage::password_by_user(self.db(), user.id).await?.ok_or(Error::NotFound)?;
+        let checked = self.password_verify(password, Some(hash.clone())).await?;
+        if checked.right {
+            attempt.right().await?;
+            Ok(hash)
+        } else {
+            attempt.wrong().await?;
+            Err(Error::PasswordWrong)
+        }
+    }
+
+    /// Checks a password against a hash, or against nothing at the same cost.
+    async fn password_verify(
+        &self,
+        password: &str,
+        hash: Option<String>,
+    ) -> Result<Checked, Error> {
+        match Password::parse(password) {
+            Some(password) => self.hasher().verify(password.into_inner(), hash).await,
+            // What no password can look like is none of this account.
+            None => self.hasher().verify(Zeroizing::default(), None).await,
+        }
     }
 
     /// Hashes a new password after it has met the rules.
@@ -183,6 +226,9 @@ impl Auth {
 
 /// Why a password is too easy to guess; `None` when it is good enough.
 fn weakness(password: &Password, known: &[&str]) -> Option<String> {
+    if common::is_common(&password.0) {
+        return Some("it is one of the most common passwords".to_owned());
+    }
     let estimate = zxcvbn::zxcvbn(&password.0, known);
     if estimate.score() >= Score::Three {
         return None;
@@ -221,8 +267,11 @@ mod tests {
         for text in ["password", "12345678", "qwertyuiop", "letmein123", "aaaaaaaaaaaa"] {
             let password = Password::parse(text).expect("sound");
             let reasons = weakness(&password, &[]).expect(text);
-            assert!(reasons.starts_with("it is too easy to guess"), "{reasons}");
+            assert!(reasons.starts_with("it is "), "{reasons}");
         }
+        let date = Password::parse("november1984").expect("sound");
+        let reasons = weakness(&date, &[]).expect("weak");
+        assert!(reasons.starts_with("it is too easy to guess; "), "{reasons}");
         let own = Password::parse("someone.special").expect("sound");
         assert!(weakness(&own, &["someone.special@example.com", "someone.special"]).is_some());
         let good = Password::parse("four unrelated gravel words").expect("sound");

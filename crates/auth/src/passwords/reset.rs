@@ -16,8 +16,9 @@ impl Auth {
     /// done here is the same in every case.
     ///
     /// # Errors
-    /// [`Error::EmailInvalid`]; storage errors.
+    /// [`Error::RateLimited`]; [`Error::EmailInvalid`]; storage errors.
     pub async fn password_forgot(&self, email: &str, client: &Client) -> Result<(), Error> {
+        self.limits().admit(client).await?;
         let email = Email::parse(email)?;
         let errand = self.errand(Kind::ResetPassword, email, None, facts(client));
         mail::storage::errand_add_alone(self.db(), errand).await
@@ -29,7 +30,7 @@ impl Auth {
     /// links of the account are void. A password that is refused leaves the link as it is.
     ///
     /// # Errors
-    /// [`Error::LinkInvalid`] for a token that is not good, or no longer, whatever the reason;
+    /// [`Error::RateLimited`]; [`Error::LinkInvalid`] for a token that is not good, or no longer, whatever the reason;
     /// [`Error::PasswordRefused`]; [`Error::HashingBusy`]; storage errors.
     pub async fn password_reset(
         &self,
@@ -37,12 +38,13 @@ impl Auth {
         new: &str,
         client: &Client,
     ) -> Result<(), Error> {
+        self.limits().admit(client).await?;
         let secret = OpaqueSecret::parse(token).ok_or(Error::LinkInvalid)?.hash();
         let user = self.linked(secret, &[Purpose::Reset]).await?.user;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
         let (id, now) = (user.id, self.clock().now());
         let notice = self
-            .errand(Kind::PasswordChanged, user.email, Some(id), facts(client))
+            .errand(Kind::PasswordChanged, user.email.clone(), Some(id), facts(client))
             // A registration had no password that anybody could miss.
             .filter(|_| !user.pending);
         let reset =
@@ -53,6 +55,7 @@ impl Auth {
         tracing::info!(user = %id.0, "password reset");
         self.sessions().forget(Which::All(id));
         self.revocations().add([Revocation::of_generation(id, generation, until)]);
+        self.welcome(&user.email, client).await;
         Ok(())
     }
 }

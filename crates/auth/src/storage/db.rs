@@ -182,6 +182,8 @@ impl Db {
         T: Send + 'static,
     {
         self.admit()?;
+        #[cfg(feature = "testing")]
+        let f = crate::testing::work::of_transaction(f);
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.transaction(f).await,
             Backend::Postgres(postgres) => postgres.transaction(f).await,
@@ -237,6 +239,8 @@ impl Db {
     async fn run(&self, sql: &'static str, binds: Vec<Value>) -> Result<Output, StorageError> {
         self.admit()?;
         let kind = sql::admit(sql, &binds)?;
+        #[cfg(feature = "testing")]
+        crate::testing::work::of_statement();
         match (&self.inner.backend, kind) {
             (Backend::Sqlite(sqlite), Kind::Read) => sqlite.read(sql, binds).await,
             (Backend::Sqlite(sqlite), Kind::Write) => sqlite.write(sql, binds).await,

@@ -35,11 +35,20 @@ pub struct Tx {
     pub(super) engine: Engine,
     failed: bool,
     undo: bool,
+    /// How many statements it ran, also for those who had it before.
+    #[cfg(feature = "testing")]
+    pub(crate) statements: u64,
 }
 
 impl Tx {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, failed: false, undo: false }
+        Self {
+            engine,
+            failed: false,
+            undo: false,
+            #[cfg(feature = "testing")]
+            statements: 0,
+        }
     }
 
     /// Runs a statement and returns its rows.
@@ -104,6 +113,10 @@ impl Tx {
     async fn run(&mut self, sql: &'static str, binds: Vec<Value>) -> Result<Output, StorageError> {
         if self.failed {
             return Err(StorageError::refused("an earlier statement of the transaction failed"));
+        }
+        #[cfg(feature = "testing")]
+        {
+            self.statements += 1;
         }
         let result = match sql::admit(sql, &binds) {
             Err(error) => Err(error),

@@ -128,7 +128,8 @@ pub async fn one_of_many_equal_registrations_wins(place: Place) {
 pub async fn a_login_says_no_in_one_way(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let user = test.auth.user_create(new_user("A@example.com")).await.unwrap();
-    let Login::Complete(found) = test.auth.login("a@EXAMPLE.com", PASSWORD).await.unwrap();
+    let Login::Complete(found) =
+        test.auth.login("a@EXAMPLE.com", PASSWORD, &Client::default()).await.unwrap();
     assert_eq!(found, user);
     for (email, password) in [
         ("a@example.com", "four unrelated gravel word"),
@@ -136,12 +137,12 @@ pub async fn a_login_says_no_in_one_way(place: Place) {
         ("no address", PASSWORD),
         ("a@example.com", ""),
     ] {
-        let refused = test.auth.login(email, password).await;
+        let refused = test.auth.login(email, password, &Client::default()).await;
         assert!(matches!(refused, Err(Error::InvalidCredentials)), "{email}");
     }
     let disabled = "UPDATE users SET disabled = $2 WHERE id = $1";
     test.auth.db().execute(disabled, [user.id.0.into(), true.into()]).await.unwrap();
-    let refused = test.auth.login("a@example.com", PASSWORD).await;
+    let refused = test.auth.login("a@example.com", PASSWORD, &Client::default()).await;
     assert!(matches!(refused, Err(Error::InvalidCredentials)));
 }
 
@@ -316,8 +317,8 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     assert!(auth.sessions().resume(&other).await.unwrap().is_none());
     let left = auth.sessions_of(user.id, None, 100).await.unwrap();
     assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [kept.id]);
-    assert!(auth.login("a@example.com", PASSWORD).await.is_err());
-    auth.login("a@example.com", new).await.unwrap();
+    assert!(auth.login("a@example.com", PASSWORD, &Client::default()).await.is_err());
+    auth.login("a@example.com", new, &Client::default()).await.unwrap();
     // Who had passed the check of the old password begins no login with it.
     for refused in [
         auth.tokens_create(&user, &Client::default()).await.map(drop),
@@ -325,6 +326,60 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     ] {
         assert!(matches!(refused, Err(Error::InvalidCredentials)), "{refused:?}");
     }
+}
+
+/// A password counts to its last character, as long as one may be, and in whichever form it is typed.
+pub async fn a_password_counts_whole_and_in_normal_form(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let auth = &test.auth;
+    let filler = "four unrelated gravel words, seven lanterns and a quiet harbour; ";
+    let longest: String = filler.chars().cycle().take(passwords::MAX_LENGTH - 1).collect();
+    let long = format!("{longest}Z");
+    for (email, password, same, others) in [
+        ("long@example.com", &*long, &*long, [&*format!("{longest}Y"), &*longest]),
+        (
+            "typed@example.com",
+            "caf\u{e9} au lait, s'il vous pla\u{ee}t",
+            "cafe\u{301} au lait, s'il vous plai\u{302}t",
+            ["cafe au lait, s'il vous plait", "CAF\u{c9} au lait, s'il vous pla\u{ee}t"],
+        ),
+    ] {
+        auth.user_create(NewUser { password, ..new_user(email) }).await.unwrap();
+        auth.login(email, same, &Client::default()).await.unwrap();
+        for other in others {
+            auth.login(email, other, &Client::default()).await.unwrap_err();
+        }
+    }
+    let longer = format!("{long}Z");
+    let refused = auth.user_create(NewUser { password: &longer, ..new_user("c@example.com") });
+    assert!(matches!(refused.await, Err(Error::PasswordRefused(_))));
+}
+
+/// A hash with weaker parameters than those in force is replaced by the first login with the right password, and no
+/// login ends by it.
+pub async fn a_weaker_hash_is_replaced_at_login(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let (db, user) = (test.auth.db(), somebody(&test, "a@example.com"));
+    // echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -l 32
+    let weaker =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    users::storage::user_create(db, &user, weaker.to_owned()).await.unwrap();
+    let tokens = test.auth.tokens_create(&user, &Client::default()).await.unwrap();
+    let hash =
+        || async { passwords::storage::password_by_user(db, user.id).await.unwrap().unwrap() };
+    test.auth.login("a@example.com", "Password", &Client::default()).await.unwrap_err();
+    assert_eq!(hash().await, weaker);
+    test.auth.login("a@example.com", "password", &Client::default()).await.unwrap();
+    let stronger = hash().await;
+    assert!(stronger.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stronger}");
+    test.auth.login("a@example.com", "password", &Client::default()).await.unwrap();
+    assert_eq!(hash().await, stronger);
+    test.auth.tokens_refresh(&tokens.refresh, &Client::default()).await.unwrap();
+    // Another has replaced it in the meantime.
+    let lost =
+        passwords::storage::password_rehash(db, user.id, weaker.to_owned(), "lost".to_owned());
+    assert!(!lost.await.unwrap());
+    assert_eq!(hash().await, stronger);
 }
 
 /// A list has the live sessions after an id, so many at most, the newest first.

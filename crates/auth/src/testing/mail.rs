@@ -127,7 +127,7 @@ pub async fn a_mail_server_that_says_nothing_holds_up_nobody(place: Place) {
     // All of it is done while the first letter hangs.
     forgot(&test, "a@example.com").await;
     forgot(&test, "b@example.com").await;
-    test.auth.login("a@example.com", PASSWORD).await.unwrap();
+    test.auth.login("a@example.com", PASSWORD, &Client::default()).await.unwrap();
     assert!(office.received().is_empty());
 }
 

@@ -1,13 +1,18 @@
 //! For tests: a database of one's own on either engine, a clock to set, a ready installation, a mail
 //! server, the promises of storage, and the simulator of refreshes.
 
+pub mod accounts;
 mod clock;
 pub mod conformance;
+pub mod jobs;
+mod letters;
+pub mod limits;
 pub mod logins;
 pub mod mail;
 mod place;
 pub mod post_office;
 pub mod simulator;
+pub mod work;
 
 pub use self::{
     clock::TestClock,

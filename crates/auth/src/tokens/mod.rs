@@ -149,11 +149,7 @@ impl Auth {
 
     /// Before when a session that is held by tokens is over.
     pub(crate) fn tokens_dead(&self, now: Timestamp) -> Dead {
-        let tokens = &self.config().tokens;
-        Dead {
-            created_before: now.saturating_sub(tokens.refresh_absolute).seconds(),
-            used_before: now.saturating_sub(tokens.refresh_lifetime).seconds(),
-        }
+        Dead::by_tokens(self.config(), now)
     }
 
     fn tokens(

@@ -106,10 +106,11 @@ struct Deletion {
 async fn delete_me(
     State(auth): State<Auth>,
     caller: Principal,
+    client: Client,
     Json(body): Json<Deletion>,
 ) -> Result<StatusCode, Error> {
     let user = auth.caller(&caller).await?;
-    auth.password_check(user.id, &body.password).await?;
+    auth.password_check(&user, &body.password, &client).await?;
     auth.user_delete(user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

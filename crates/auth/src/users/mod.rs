@@ -118,7 +118,7 @@ impl Auth {
     /// nothing tells whether the address had an account before.
     ///
     /// # Errors
-    /// [`Error::RegistrationClosed`] unless `accounts.registration` is `open`; else as
+    /// [`Error::RegistrationClosed`] unless `accounts.registration` is `open`; [`Error::RateLimited`]; else as
     /// [`user_create`](Self::user_create).
     pub async fn register(
         &self,
@@ -130,6 +130,7 @@ impl Auth {
         if self.config().accounts.registration != Registration::Open {
             return Err(Error::RegistrationClosed);
         }
+        self.limits().admit(client).await?;
         let new = NewUser { email, password, name, roles: &[roles::USER] };
         if self.config().accounts.verify_email {
             self.registration_add(new, client).await?;

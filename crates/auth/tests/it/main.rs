@@ -1,11 +1,17 @@
 //! `auth` as an application sees it: the routes, and the promises of storage on every engine.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
