@@ -161,7 +161,7 @@ impl AuthBuilder {
         let public_url = config.effective_public_url()?;
         let way = match outbox.clone() {
             Some(outbox) => Some(Way::Keep(outbox)),
-            None => Mailer::new(&config.mail)?.map(Way::Server),
+            None => Mailer::new(&config.mail)?.map(|mailer| Way::Server(Box::new(mailer))),
         };
         if config.accounts.verify_email && way.is_none() {
             return Err(Error::Configuration(

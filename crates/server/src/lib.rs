@@ -8,3 +8,4 @@ pub mod limits;
 pub mod listener;
 pub mod settings;
 pub mod telemetry;
+pub mod ui;

@@ -237,9 +237,11 @@ mod tests {
             ("keys.master_key_file", "master"),
             ("keys.rotation", "7d"),
             ("limits.enabled", "false"),
-            ("mail.url", "smtp://localhost"),
+            ("mail.url", "smtp://user@localhost"),
             ("mail.password_file", "password"),
             ("mail.from", "auth@example.com"),
+            ("mail.ca_file", "ca.pem"),
+            ("mail.templates", "letters"),
             ("log.format", "json"),
             ("log.level", "debug"),
         ];

@@ -52,7 +52,7 @@ const NOTE_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Way {
     /// To the mail server.
-    Server(Mailer),
+    Server(Box<Mailer>),
     /// Nowhere: a developer looks at them.
     Keep(Outbox),
 }
@@ -321,7 +321,7 @@ impl Worker {
             match storage::errand_settle(&self.db, taken, fate).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::debug!(%error, "it is not noted yet what became of a letter")
+                    tracing::debug!(%error, "it is not noted yet what became of a letter");
                 }
             }
             sleep(NOTE_AGAIN).await;

@@ -27,7 +27,7 @@ pub(crate) use self::{
 };
 pub use self::{
     outbox::{KeptLetter, Outbox},
-    smtp::Mailer,
+    smtp::{Mailer, Trouble},
     template::{Rendered, Templates},
     url::MailUrl,
 };
@@ -157,8 +157,8 @@ impl Link {
     /// One that leads nowhere, for a letter that is only looked at; `None` for letters without.
     fn sample(kind: Kind, public_url: &PublicUrl) -> Option<Self> {
         let path = match kind {
-            Kind::ConfirmEmail | Kind::ConfirmNewAddress => "/email/verify",
-            Kind::ResetPassword => "/password/reset",
+            Kind::ConfirmEmail | Kind::ConfirmNewAddress => "/verify",
+            Kind::ResetPassword => "/reset",
             Kind::AddressKnown | Kind::AddressChanged | Kind::PasswordChanged => return None,
         };
         let url = format!("{}{path}?token={}", public_url.as_str(), "0123456789abcdef".repeat(4));
@@ -188,9 +188,9 @@ impl fmt::Debug for Link {
 ///
 /// It is asked again when the letter did not get out: a link that it made before is then of no use to anyone.
 #[derive(Clone)]
-pub(crate) struct Composer(
-    Arc<dyn Fn(Errand) -> BoxFuture<'static, Result<Option<Letter>, Error>> + Send + Sync>,
-);
+pub(crate) struct Composer(Arc<Compose>);
+
+type Compose = dyn Fn(Errand) -> BoxFuture<'static, Result<Option<Letter>, Error>> + Send + Sync;
 
 impl Composer {
     pub(crate) fn new<F, L>(compose: F) -> Self

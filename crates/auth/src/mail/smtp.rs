@@ -30,7 +30,7 @@ use super::{
     Rendered,
     url::{MailUrl, Security},
 };
-use crate::{Error, config, users::Email};
+use crate::{Clock, Error, Ids, config, users::Email};
 
 /// How long each step of a conversation may take; all of them together end before a claim does.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,8 @@ const IDLE: Duration = Duration::from_secs(20);
 
 /// Why a letter was not sent. The texts say what the server said, and nothing of the letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+#[non_exhaustive]
+pub enum Trouble {
     /// The server cannot be reached, speaks no TLS, refuses the password or the sender: it is the same for any letter.
     Server(String),
     /// It puts this letter off (RFC 5321 §4.2.1: 4yz).
@@ -74,6 +75,8 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl std::error::Error for Trouble {}
+
 /// Hands letters to the mail server of `mail.url`.
 pub struct Mailer {
     url: MailUrl,
@@ -84,6 +87,13 @@ pub struct Mailer {
     waits: Waits,
     /// Connections that are open and have nothing to do.
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+}
+
+/// Where the server is.
+impl fmt::Display for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
 }
 
 impl fmt::Debug for Mailer {
@@ -183,13 +193,27 @@ impl Mailer {
             match self.mail_from(&mut connection, &to, &message).await {
                 Ok(()) => return self.hand_over(connection, to, &message).await,
                 Err(trouble) => {
-                    tracing::debug!(%trouble, "the connection to the mail server is made anew")
+                    tracing::debug!(%trouble, "the connection to the mail server is made anew");
                 }
             }
         }
         let mut connection = self.connect().await?;
         self.mail_from(&mut connection, &to, &message).await?;
         self.hand_over(connection, to, &message).await
+    }
+
+    /// Sends a letter that says that letters get out.
+    ///
+    /// # Errors
+    /// [`Trouble`] says at which point it did not.
+    pub async fn send_test(&self, to: &Email, clock: &Clock) -> Result<(), Trouble> {
+        let says = "This letter was sent to see whether letters get out. They do.";
+        let letter = Rendered {
+            subject: "A letter to try the mail server".to_owned(),
+            text: format!("{says}\n"),
+            html: format!("<!doctype html>\n<p>{says}</p>\n"),
+        };
+        self.send(Ids::new(clock.clone()).next(), to, &letter, clock.now()).await
     }
 
     fn message(

@@ -127,11 +127,11 @@ impl Templates {
         let templates = Self { environment, site, site_url: public_url.as_str().to_owned() };
         // With all that a letter may have, and with none of it.
         for kind in Kind::ALL {
-            let full = Letter::sample(kind, public_url);
+            let full = Letter::sample_at(kind, public_url);
             let bare = Letter {
                 name: None,
                 facts: super::Facts::default(),
-                ..Letter::sample(kind, public_url)
+                ..Letter::sample_at(kind, public_url)
             };
             for letter in [full, bare] {
                 templates.rendered(&letter).map_err(|error| refuse(&error))?;
@@ -213,8 +213,14 @@ fn replace(sources: &mut BTreeMap<&str, String>, folder: &Path) -> Result<(), Er
 
 impl Letter {
     /// A letter of this kind with made-up values in it, to be looked at.
-    #[must_use]
-    pub fn sample(kind: Kind, public_url: &PublicUrl) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when `http.public_url` is of no use.
+    pub fn sample(kind: Kind, config: &Config) -> Result<Self, Error> {
+        Ok(Self::sample_at(kind, &config.effective_public_url()?))
+    }
+
+    fn sample_at(kind: Kind, public_url: &PublicUrl) -> Self {
         let facts = super::Facts {
             device: Some("Firefox on Linux".to_owned()),
             address: Some("203.0.113.7".to_owned()),
@@ -239,7 +245,7 @@ mod tests {
     }
 
     fn sample(kind: Kind) -> Letter {
-        Letter::sample(kind, &"https://auth.example.com/base".parse().expect("a URL"))
+        Letter::sample_at(kind, &"https://auth.example.com/base".parse().expect("a URL"))
     }
 
     fn refusal(name: &str, source: &str) -> String {
@@ -295,7 +301,7 @@ mod tests {
     fn a_file_takes_the_place_of_the_built_in_one_of_its_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("written")
+            std::fs::write(folder.path().join(name), text).expect("written");
         };
         write("reset_password.subject.txt", "Neues Passwort\nfür {{ site }}\n");
         write("layout.html", "<h1>Ours</h1>{% block body %}{% endblock %}{{ link }}");

@@ -3,7 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
     reason = "a promise that is not kept fails the test where it stands"
 )]
 

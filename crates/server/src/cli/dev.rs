@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use auth::{
-    Auth, OpaqueSecret,
+    Auth, AuthBuilder, OpaqueSecret,
     keys::{read_secret, weakness},
     roles,
     users::NewUser,
@@ -26,7 +26,7 @@ use crate::{
     },
     limits::Hosts,
     settings::Refusal,
-    telemetry,
+    telemetry, ui,
 };
 
 /// The file that holds the seeded accounts and marks a data folder as a developer's.
@@ -88,7 +88,7 @@ impl Dev {
             .canonicalize()
             .with_context(|| format!("the data folder {}", data_dir.display()))?;
 
-        let instance = Instance::open(config, &data_dir).await?;
+        let instance = Instance::open(config, &data_dir, AuthBuilder::keep_mail).await?;
         let accounts = seed(&instance.auth, &data_dir).await?;
         let auth = &instance.auth;
         let posts = posts::router(App {
@@ -98,6 +98,7 @@ impl Dev {
             ids: auth.ids().clone(),
         })
         .await?;
+        let more = posts.merge(ui::outbox::routes(auth));
         let url = instance.url()?;
         let started = || {
             let started = Started { url: &url, accounts: &accounts, data_dir: &data_dir };
@@ -107,7 +108,7 @@ impl Dev {
                 output::data(&banner(&started));
             }
         };
-        instance.run(posts, Hosts::Loopback, started).await
+        instance.run(more, Hosts::Loopback, started).await
     }
 }
 
@@ -125,6 +126,7 @@ fn banner(started: &Started<'_>) -> String {
         let label = if admin { roles::ADMIN } else { roles::USER };
         lines.push(format!("  {label:<9} {}  {}", account.email, account.password));
     }
+    lines.push(format!("  mail      {url}/outbox"));
     lines.push(format!("  data      {}", data_dir.display()));
     if let Some(SeededAccount { email, password, .. }) = accounts.first() {
         let authorization = r#"-H "Authorization: Bearer $TOKEN""#;

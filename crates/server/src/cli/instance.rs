@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use auth::{Auth, Config, config::PublicUrl};
+use auth::{Auth, AuthBuilder, Config, config::PublicUrl};
 use axum::Router;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
@@ -31,7 +31,12 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Takes the socket, then opens or makes the storage in the data folder.
-    pub(crate) async fn open(mut config: Config, data_dir: &Path) -> anyhow::Result<Self> {
+    /// `adapt` has the last word on how it is built.
+    pub(crate) async fn open(
+        mut config: Config,
+        data_dir: &Path,
+        adapt: impl FnOnce(AuthBuilder) -> AuthBuilder,
+    ) -> anyhow::Result<Self> {
         protect_process();
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
@@ -42,8 +47,8 @@ impl Instance {
             make_private_folder(data_dir)?;
             config.database.url = Some(format!("sqlite://{}", database_file(data_dir).display()));
         }
-        warn_of_what_is_to_come(&config)?;
-        let auth = Auth::builder(config).build().await?;
+        warn_of_what_is_to_come(&config);
+        let auth = adapt(Auth::builder(config)).build().await?;
         Ok(Self { listener, auth })
     }
 
@@ -119,23 +124,14 @@ fn protect_process() {
     }
 }
 
-/// Settings whose feature is still to come: refused where ignoring them would protect less than asked
-/// for, else named in the log.
-fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
-    let refuse = |key: &str| Err(Refusal(format!("{key}: this version cannot do that yet")).into());
-    if config.accounts.verify_email {
-        return refuse("accounts.verify_email");
-    }
+/// Settings whose feature is still to come: named in the log.
+fn warn_of_what_is_to_come(config: &Config) {
     let unset = Config::default();
     let ignored = [
         ("http.metrics_listen", config.http.metrics_listen.is_some()),
         ("keys.rotation", config.keys.rotation != unset.keys.rotation),
-        ("mail.from", config.mail.from.is_some()),
-        ("mail.password_file", config.mail.password_file.is_some()),
-        ("mail.url", config.mail.url.is_some()),
     ];
     for (key, _) in ignored.iter().filter(|(_, set)| *set) {
         tracing::warn!(key, "this setting has no effect yet");
     }
-    Ok(())
 }

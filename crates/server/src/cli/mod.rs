@@ -3,10 +3,11 @@
 mod dev;
 mod flags;
 mod instance;
+mod mail;
 mod output;
 mod serve;
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::{fmt, io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,8 @@ enum Command {
     Dev(dev::Dev),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Look at the letters, and send one to try the mail server.
+    Mail(mail::Mail),
 }
 
 /// Runs the command line of this process.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Mail(mail) => mail.run().await,
         }
     });
     match outcome {
@@ -58,10 +62,24 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What was asked was done, and the answer is no.
+const ANSWER_IS_NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
 const ENVIRONMENT: u8 = 3;
+
+/// The answer to what was asked is no, and this is why.
+#[derive(Debug)]
+struct No(String);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for No {}
 
 /// What to try next, where the error does not say so itself.
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -84,6 +102,9 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<No>() {
+        return ANSWER_IS_NO;
+    }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Refusal>() || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
     };

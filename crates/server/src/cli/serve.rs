@@ -38,7 +38,7 @@ impl Serve {
         telemetry::start(&config.log)?;
         self.check(&config)?;
         let data_dir = &self.flags.data_dir;
-        let instance = Instance::open(config, data_dir).await?;
+        let instance = Instance::open(config, data_dir, |builder| builder).await?;
         refuse_seeded_accounts(&instance, data_dir).await?;
         instance.run(Router::new(), Hosts::Any, || {}).await
     }
@@ -55,9 +55,16 @@ impl Serve {
                 ));
             }
         }
-        let others = [&config.keys.private_key_file, &config.keys.master_key_file];
+        let keys = &config.keys;
+        let others = [&keys.private_key_file, &keys.master_key_file, &config.mail.password_file];
         for path in others.into_iter().flatten() {
             refuse_shared_file(path)?;
+        }
+
+        if config.mail.url.is_none() {
+            tracing::warn!(
+                "mail.url is not set: no mail is sent, and forgotten passwords stay forgotten"
+            );
         }
 
         let listen = config.http.listen;

@@ -163,18 +163,30 @@ fn the_configuration_file_of_the_reference_loads() {
     }
 }
 
+/// The commands below this one that do something themselves, by their whole names.
+fn leaves<'c>(name: &str, command: &'c clap::Command) -> Vec<(String, &'c clap::Command)> {
+    let below =
+        command.get_subcommands().map(|below| (format!("{name} {}", below.get_name()), below));
+    below
+        .flat_map(
+            |(name, below)| {
+                if below.has_subcommands() { leaves(&name, below) } else { vec![(name, below)] }
+            },
+        )
+        .collect()
+}
+
 #[test]
 fn every_command_and_flag_stands_in_the_reference() {
     let reference = text("docs/reference/cli.md");
     let command = Cli::command();
     let own = |flag: &&Arg| flag.get_help_heading().is_none() && flag.get_id() != "help";
     let mut commands = BTreeSet::new();
-    for command in command.get_subcommands() {
-        let name = format!("countersign {}", command.get_name());
+    for (name, command) in leaves("countersign", &command) {
         let section = section(&reference, &format!("## {}", code(&name)));
         commands.insert(name);
         let mut flags = BTreeMap::new();
-        for flag in command.get_arguments().filter(own) {
+        for flag in command.get_arguments().filter(own).filter(|flag| !flag.is_positional()) {
             let long = flag.get_long().expect("a long flag");
             let value = flag.get_value_names().filter(|_| flag.get_action().takes_values());
             let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();

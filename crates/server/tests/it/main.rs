@@ -13,6 +13,8 @@ mod limits;
 #[cfg(test)]
 mod listener;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;

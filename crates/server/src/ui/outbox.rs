@@ -1,0 +1,202 @@
+//! The letters that `dev` keeps in place of sending them: a page, and the same as JSON.
+
+use askama::Template;
+use auth::{
+    Auth,
+    mail::{KeptLetter, Outbox},
+    roles::ADMIN,
+};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_FRAME_OPTIONS},
+    },
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use guard::{Denied, Principal, Problem};
+use serde::{Deserialize, Serialize};
+
+use super::wants_page;
+
+/// The list may show its own styles, and letters in frames; no script runs.
+const LIST_POLICY: &str = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; \
+                           form-action 'none'; frame-ancestors 'none'";
+/// A letter shows what a mail program would: its own styles, and nothing from elsewhere. It runs and sends nothing.
+const LETTER_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+                             form-action 'none'; frame-ancestors 'self'";
+
+/// Letters in one answer, if nobody asks for another number.
+const PAGE: usize = 50;
+const MAX_PAGE: usize = 200;
+
+/// `/outbox` and what belongs to it; nothing where letters are sent.
+pub fn routes(auth: &Auth) -> Router {
+    let Some(outbox) = auth.outbox().cloned() else { return Router::new() };
+    Router::new()
+        .route("/outbox", get(list))
+        .route("/outbox/outbox.css", get(style))
+        .route("/outbox/{id}", get(letter))
+        .with_state(Kept { auth: auth.clone(), outbox })
+}
+
+#[derive(Clone)]
+struct Kept {
+    auth: Auth,
+    outbox: Outbox,
+}
+
+impl axum::extract::FromRef<Kept> for guard::Guard {
+    fn from_ref(kept: &Kept) -> Self {
+        kept.auth.guard()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "outbox.html")]
+struct Page<'a> {
+    url: String,
+    letters: &'a [Shown],
+}
+
+/// A letter as it is listed.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    kind: &'static str,
+    to: String,
+    subject: String,
+    sent_at: i64,
+    link: Option<String>,
+    text: String,
+    html: String,
+}
+
+impl From<&KeptLetter> for Shown {
+    fn from(letter: &KeptLetter) -> Self {
+        Self {
+            id: letter.id.to_string(),
+            kind: letter.kind.name(),
+            to: letter.to.to_string(),
+            subject: letter.content.subject.clone(),
+            sent_at: letter.sent_at.seconds(),
+            link: letter.link.clone(),
+            text: letter.content.text.clone(),
+            html: letter.content.html.clone(),
+        }
+    }
+}
+
+impl Shown {
+    /// The time of day, in UTC.
+    fn time(&self) -> String {
+        let (hours, minutes) = (self.sent_at / 3_600 % 24, self.sent_at / 60 % 60);
+        format!("{hours:02}:{minutes:02}:{:02} UTC", self.sent_at % 60)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Items {
+    items: Vec<Shown>,
+    next: Option<String>,
+}
+
+async fn list(
+    State(kept): State<Kept>,
+    headers: HeaderMap,
+    caller: Result<Principal, Denied>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let letters = kept.outbox.letters();
+    if wants_page(&headers) {
+        let letters: Vec<Shown> = letters.iter().map(|letter| Shown::from(&**letter)).collect();
+        let url = format!("http://{}", kept.auth.config().http.listen);
+        return page(&Page { url, letters: &letters });
+    }
+    if let Err(denied) = caller.and_then(|caller| caller.require(ADMIN)) {
+        return private(denied.into_response());
+    }
+    let refuse = |detail| {
+        private(Problem::new(StatusCode::BAD_REQUEST, "query_invalid", detail).into_response())
+    };
+    let Ok(Query(Wanted { after, limit })) = wanted else {
+        return refuse("the query takes after (an id) and limit (a number)");
+    };
+    let limit = limit.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return refuse("limit is 1 to 200");
+    }
+    let mut items: Vec<Shown> = match after {
+        None => letters.iter().map(|letter| Shown::from(&**letter)).collect(),
+        Some(after) => {
+            let rest = letters.iter().map(|letter| Shown::from(&**letter));
+            rest.skip_while(|shown| shown.id != after).skip(1).collect()
+        }
+    };
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|shown| shown.id.clone());
+    private(Json(Items { items, next }).into_response())
+}
+
+/// One letter: the HTML of it, for a frame of the page, or all of it as JSON.
+async fn letter(
+    State(kept): State<Kept>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    caller: Result<Principal, Denied>,
+) -> Response {
+    let is_page = wants_page(&headers);
+    if !is_page && let Err(denied) = caller.and_then(|caller| caller.require(ADMIN)) {
+        return private(denied.into_response());
+    }
+    let letters = kept.outbox.letters();
+    let Some(letter) = letters.iter().find(|letter| letter.id.to_string() == id) else {
+        let none = Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing of this id");
+        return private(none.into_response());
+    };
+    if !is_page {
+        return private(Json(Shown::from(&**letter)).into_response());
+    }
+    let headers = [
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(LETTER_POLICY)),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+    ];
+    private((headers, Html(letter.content.html.clone())).into_response())
+}
+
+async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../templates/outbox.css"))
+}
+
+fn page(page: &Page<'_>) -> Response {
+    match page.render() {
+        Ok(text) => {
+            let policy = [(CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIST_POLICY))];
+            private((policy, Html(text)).into_response())
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            let problem =
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
+            private(problem.into_response())
+        }
+    }
+}
+
+/// There are links in what is answered: no cache keeps it, and no page is taken for the JSON of the same path.
+fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    response
+}
