@@ -4,6 +4,7 @@
 mod clock;
 pub mod conformance;
 pub mod jobs;
+pub mod keys;
 pub mod logins;
 mod place;
 pub mod simulator;

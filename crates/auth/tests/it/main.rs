@@ -9,6 +9,8 @@ mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod outage;
