@@ -487,11 +487,6 @@ impl Keys {
     fn check(&self, tokens: &Tokens) -> Result<(), String> {
         let refuse = |text: &str| Err(text.to_owned());
         let has_master = self.master_key_file.is_some() || self.master_key.is_some();
-        if self.master_key_file.is_some() && self.master_key.is_some() {
-            return refuse(
-                "keys.master_key: keys.master_key_file is set too; one of them is enough",
-            );
-        }
         if self.previous_master_key_file.is_some() && !has_master {
             return refuse(
                 "keys.previous_master_key_file: it is for a change of the master key; set keys.master_key_file to the \

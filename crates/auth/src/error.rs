@@ -73,7 +73,7 @@ pub enum Error {
     NotFound,
     /// The key cannot be used as it was given; the text says why and shows nothing of it.
     #[error("key: {0}")]
-    KeyInvalid(String),
+    KeyRefused(String),
     /// A key of this kid is here already, or was and does not come back.
     #[error("a key with this kid is here already, or was")]
     KeyExists,

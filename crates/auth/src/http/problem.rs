@@ -34,7 +34,7 @@ impl Error {
             Self::ModeDisabled => (StatusCode::NOT_FOUND, "mode_disabled"),
             Self::InvalidGrant => (StatusCode::UNAUTHORIZED, "invalid_grant"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::KeyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "key_invalid"),
+            Self::KeyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "key_refused"),
             Self::KeyExists => (StatusCode::CONFLICT, "key_exists"),
             Self::KeyInFile => (StatusCode::CONFLICT, "key_in_file"),
             Self::HashingBusy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hashing_busy"),

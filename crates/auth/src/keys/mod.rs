@@ -195,17 +195,17 @@ impl fmt::Debug for Exported {
     }
 }
 
-/// Makes a key that belongs to no installation: PEM (PKCS#8), or the text of a secret.
+/// Makes a key that belongs to no installation: its kid, and PEM (PKCS#8) or the text of a secret.
 ///
 /// # Errors
 /// [`Error::Configuration`] when keys of this algorithm cannot be made here.
-pub fn generate(algorithm: Algorithm) -> Result<Exported, Error> {
+pub fn generate(algorithm: Algorithm) -> Result<(String, Exported), Error> {
     let key = stored::fresh(algorithm)?;
     let bytes = match key.expose_secret() {
         Some(secret) => secret.to_vec(),
         None => key.expose_pkcs8_pem().map_err(Error::internal)?.trim_end().as_bytes().to_vec(),
     };
-    Ok(Exported(Zeroizing::new(bytes)))
+    Ok((key.kid().unwrap_or_default().to_owned(), Exported(Zeroizing::new(bytes))))
 }
 
 impl Auth {

@@ -22,7 +22,13 @@ impl Masters {
     /// Those that the settings name.
     pub(crate) fn read(keys: &config::Keys) -> Result<Self, Error> {
         let current = match (&keys.master_key_file, &keys.master_key) {
-            (Some(path), _) => Some(MasterKey::read(path)?),
+            (Some(_), Some(_)) => {
+                return Err(Error::Configuration(
+                    "keys.master_key and keys.master_key_file are both set: one of them is enough"
+                        .to_owned(),
+                ));
+            }
+            (Some(path), None) => Some(MasterKey::read(path)?),
             (None, Some(text)) => Some(MasterKey::from_hex(text.expose())?),
             (None, None) => None,
         };

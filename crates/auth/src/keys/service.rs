@@ -160,7 +160,7 @@ impl Keys {
     /// published and verifying, and signs when that has been long enough; or signs at once.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`]; [`Error::KeyExists`] also for one that was here and is gone; [`Error::KeyInFile`] for one
+    /// [`Error::KeyRefused`]; [`Error::KeyExists`] also for one that was here and is gone; [`Error::KeyInFile`] for one
     /// that is to sign at once where a key in a file signs; [`Error::Configuration`] when this master key is not that of
     /// the installation; storage errors.
     pub async fn import(
@@ -184,7 +184,7 @@ impl Keys {
     /// The public half of a key as PEM, or all of it: a private key as PEM (PKCS#8), an HS* secret as its bytes.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one that is gone; [`Error::KeyInvalid`] for the public half of a secret;
+    /// [`Error::NotFound`], also for one that is gone; [`Error::KeyRefused`] for the public half of a secret;
     /// [`Error::Configuration`] when it is sealed under another master key; storage errors.
     pub async fn export(&self, kid: &str, private: bool) -> Result<Exported, Error> {
         let file = self.0.files.all().find(|key| key.kid() == Some(kid)).cloned();
@@ -196,11 +196,11 @@ impl Keys {
                 entries.iter().find(live).ok_or(Error::NotFound)?.key.open(&self.0.masters)?.0
             }
         };
-        let refuse = |error: jwt::Error| Error::KeyInvalid(error.to_string());
+        let refuse = |error: jwt::Error| Error::KeyRefused(error.to_string());
         let bytes = match (key.expose_secret(), private) {
             (Some(secret), true) => Zeroizing::new(secret.to_vec()),
             (Some(_), false) => {
-                return Err(Error::KeyInvalid("a secret has no public half".to_owned()));
+                return Err(Error::KeyRefused("a secret has no public half".to_owned()));
             }
             (None, true) => {
                 let pem = key.expose_pkcs8_pem().map_err(refuse)?;
@@ -367,11 +367,11 @@ impl fmt::Debug for Keys {
 
 /// Reads a private key as PEM, or the bytes of a secret where an HS* algorithm is named.
 fn parse(text: &[u8], algorithm: Option<Algorithm>) -> Result<SigningKey, Error> {
-    let refuse = |error: jwt::Error| Error::KeyInvalid(error.to_string());
+    let refuse = |error: jwt::Error| Error::KeyRefused(error.to_string());
     if let Some(algorithm) = algorithm.filter(|algorithm| algorithm.is_symmetric()) {
         let secret = text.strip_suffix(b"\n").unwrap_or(text);
         if let Some(why) = super::weakness(secret) {
-            return Err(Error::KeyInvalid(format!("the secret is weak: {why}")));
+            return Err(Error::KeyRefused(format!("the secret is weak: {why}")));
         }
         return SigningKey::from_secret(algorithm, secret).map_err(refuse);
     }

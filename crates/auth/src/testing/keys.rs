@@ -440,7 +440,7 @@ pub async fn keys_come_in_and_go_out(place: Place) {
         let again = auth.key_import(pem.as_bytes(), None, true).await;
         assert!(matches!(again, Err(Error::KeyExists)));
         let public = auth.key_import(&public, None, false).await;
-        assert!(matches!(public, Err(Error::KeyInvalid(_))), "{public:?}");
+        assert!(matches!(public, Err(Error::KeyRefused(_))), "{public:?}");
         test.clock.advance(seconds(1_200));
         job(&test).await;
         assert_eq!(signing(auth).0, imported.kid);
@@ -451,7 +451,7 @@ pub async fn keys_come_in_and_go_out(place: Place) {
     assert!(secret.len() == 64 && secret.iter().all(u8::is_ascii_hexdigit));
     let holder = SigningKey::from_secret(Algorithm::Hs256, &secret).unwrap().with_derived_kid();
     assert_eq!(holder.kid(), Some(&*signing(auth).0));
-    assert!(matches!(auth.key_export(&signing(auth).0, false).await, Err(Error::KeyInvalid(_))));
+    assert!(matches!(auth.key_export(&signing(auth).0, false).await, Err(Error::KeyRefused(_))));
     assert!(matches!(auth.key_export("nothing", true).await, Err(Error::NotFound)));
     for (text, algorithm) in [
         (&b""[..], None),
@@ -460,7 +460,7 @@ pub async fn keys_come_in_and_go_out(place: Place) {
         (b"\xff\xfe", None),
     ] {
         let refused = auth.key_import(text, algorithm, false).await;
-        assert!(matches!(refused, Err(Error::KeyInvalid(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::KeyRefused(_))), "{refused:?}");
     }
 }
 
