@@ -578,6 +578,41 @@ mod tests {
     }
 
     #[test]
+    fn waits_of_keys_that_would_refuse_good_tokens_are_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().expect_err("refused")
+        };
+        let second = Duration::from_secs(1);
+        for (change, named) in [
+            (
+                (|config| config.keys.publish_ahead = Duration::from_secs(1)) as fn(&mut Config),
+                "keys.publish_ahead",
+            ),
+            (|config| config.keys.rotation = Duration::from_secs(60), "keys.rotation"),
+            (|config| config.keys.retain = Duration::from_secs(29), "keys.retain"),
+            (
+                |config| config.keys.previous_master_key_file = Some("old".into()),
+                "keys.previous_master_key_file",
+            ),
+        ] {
+            assert!(refused(change).starts_with(named), "{named}");
+        }
+        let mut config = Config::default();
+        config.keys.publish_ahead = second * 2;
+        (config.keys.retain, config.keys.rotation) = (second * 30, second * 2);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_secret_setting_shows_nothing() {
+        let mut config = Config::default();
+        config.keys.master_key = Some("abab".to_owned().into());
+        assert!(!format!("{config:?}").contains("abab"));
+    }
+
+    #[test]
     fn durations_are_a_number_and_a_unit() {
         assert_eq!(parse_duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         for text in

@@ -224,6 +224,8 @@ async fn read(
             verifying.push(key.verifying_key());
         }
     }
+    // Most tokens are of the key that signs: it is looked at first.
+    verifying.sort_by_key(|key| key.kid() != signing.kid());
     let verifying = Jwks::new(verifying).map_err(Error::internal)?;
     let published = verifying.to_json();
     Ok(Ring {

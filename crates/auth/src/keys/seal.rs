@@ -167,6 +167,26 @@ mod tests {
     }
 
     #[test]
+    fn a_master_key_that_is_a_setting_is_64_hex_digits() {
+        let sealed = master(0xab).seal(b"x", "c").expect("sealed");
+        let mut keys = config::Config::default().keys;
+        for text in ["ab".repeat(32), format!("{}\n", "AB".repeat(32))] {
+            keys.master_key = Some(text.into());
+            let masters = Masters::read(&keys).expect("read");
+            let opened = masters.open(&Zeroizing::new(sealed.clone()), true, "c").expect("opened");
+            assert_eq!((opened.0.as_slice(), opened.1), (&b"x"[..], None));
+        }
+        for text in ["", "ab", &"ab".repeat(31), &"zz".repeat(32), &"ab".repeat(33)] {
+            keys.master_key = Some(text.to_owned().into());
+            let refused = Masters::read(&keys).expect_err("refused").to_string();
+            assert!(text.is_empty() || !refused.contains(text), "{refused}");
+        }
+        keys.master_key = Some("ab".repeat(32).into());
+        keys.master_key_file = Some("/nowhere".into());
+        assert!(Masters::read(&keys).expect_err("refused").to_string().contains("both"));
+    }
+
+    #[test]
     fn a_master_key_is_read_as_bytes_or_as_hex() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("master");

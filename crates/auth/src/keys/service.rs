@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use jwt::{Algorithm, SigningKey};
+use jwt::{Algorithm, SigningKey, Timestamp};
 use zeroize::Zeroizing;
 
 use super::{
@@ -116,12 +116,14 @@ impl Keys {
         if key.place == Place::File {
             return Err(Error::KeyInFile);
         }
+        let entries = self.entries().await?;
+        let entry = entries.iter().find(|entry| entry.key.kid == kid).ok_or(Error::NotFound)?;
         let now = self.0.clock.now();
-        let alive_since = now.saturating_sub(self.0.lifetime);
-        // The clocks of instances may differ by a little.
-        let until = key.retired_at.unwrap_or(now);
-        let has_signed = matches!(key.state, State::Active | State::Retiring);
-        let since = key.active_at.unwrap_or_default().max(alive_since);
+        let lifetime = entry.key.lifetime.max(seconds(self.0.lifetime)).unsigned_abs();
+        let alive_since = now.saturating_sub(Duration::from_secs(lifetime));
+        let until = entry.retired_at.unwrap_or(Timestamp::new(i64::MAX));
+        let has_signed = matches!(entry.state, State::Active | State::Retiring);
+        let since = entry.active_at.max(alive_since);
         let logins = if has_signed && until >= alive_since {
             storage::logins_between(&self.0.db, now, since, until).await?
         } else {

@@ -61,7 +61,7 @@ mod key_set {
 
         let second = test.auth.key_rotate(Some(Algorithm::Rs256), false).await.expect("rotated");
         let waiting = fetch(&app).await;
-        assert_eq!(kids(&waiting), [second.kid.as_str(), first.as_str()]);
+        assert_eq!(kids(&waiting), [first.as_str(), second.kid.as_str()]);
         assert!(
             waiting.body["keys"].as_array().expect("keys").iter().all(|key| key.get("d").is_none())
         );

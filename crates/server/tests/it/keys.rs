@@ -83,7 +83,7 @@ async fn a_running_server_follows_the_commands() {
     assert_eq!(kid(&login().await), kid(&old));
     let again = key(data.path(), &["rotate"]);
     assert_eq!(text(&again).trim(), pending["kid"].as_str().expect("a kid"));
-    assert!(said(&again).contains("pending: signs in 19 min"), "{}", said(&again));
+    assert!(said(&again).contains("pending: signs in "), "{}", said(&again));
 
     // At once, in another algorithm.
     let active =
