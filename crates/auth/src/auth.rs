@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Router, extract::FromRef};
 use guard::{Denied, Guard, Principal};
-use jwt::Verifier;
 
 use crate::{
     Clock, Error, Ids,
@@ -12,7 +11,7 @@ use crate::{
     config::Config,
     http,
     jobs::{self, Jobs},
-    keys::{KeyRing, MasterKey, ServerSecret},
+    keys::{Following, KeyRing, Keys},
     limits::Limits,
     mail::{Deliverer, Mailer, Outbox, Templates, Way},
     passwords::Hasher,
@@ -74,7 +73,7 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     hasher: Hasher,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     sessions: Arc<Sessions>,
     refresh_tokens: RefreshTokens,
     limits: Limits,
@@ -82,6 +81,8 @@ struct Inner {
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
     _feed: Feed,
+    /// Follows the keys for as long.
+    _following: Following,
     /// Does periodic work for as long.
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
     jobs: Jobs,
@@ -100,6 +101,7 @@ pub struct AuthBuilder {
     clock: Clock,
     claims: CustomClaims,
     outbox: Option<Outbox>,
+    switch_at_once: bool,
 }
 
 impl AuthBuilder {
@@ -150,14 +152,31 @@ impl AuthBuilder {
         self
     }
 
+    /// Lets a change of `tokens.algorithm` take effect at once, in place of publishing the new key first: right where nobody
+    /// else verifies. Tokens of the old key stay good either way.
+    #[must_use]
+    pub fn switch_keys_at_once(mut self) -> Self {
+        self.switch_at_once = true;
+        self
+    }
+
+    /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
+    /// that run. Starts nothing, and makes no key.
+    ///
+    /// # Errors
+    /// As [`AuthBuilder::build`].
+    pub async fn keys(self) -> Result<Keys, Error> {
+        let db = open(&self.config, self.db).await?;
+        Keys::new(&self.config, &db, &self.clock)
+    }
+
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
     /// hashing threads.
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock, claims, outbox } = self;
-        config.check().map_err(Error::Configuration)?;
+        let Self { config, db, clock, claims, outbox, switch_at_once } = self;
         let public_url = config.effective_public_url()?;
         let way = match outbox.clone() {
             Some(outbox) => Some(Way::Keep(outbox)),
@@ -170,16 +189,11 @@ impl AuthBuilder {
             ));
         }
         let templates = Templates::new(&config)?;
-        let db = match db {
-            Some(db) => db,
-            None => open_database(&config).await?,
-        };
-        db.migrate(MIGRATIONS).await?;
-        let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
-        let keys = KeyRing::open(&config, &db, &clock, master.as_ref()).await?;
-        let secret = ServerSecret::open(&db, master.as_ref()).await?;
+        let db = open(&config, db).await?;
+        let keys = Keys::new(&config, &db, &clock)?;
+        let (keys, secret) = KeyRing::open(&keys, &config.tokens, &clock, switch_at_once).await?;
         let revocations = Arc::new(Revocations::default());
-        let feed = Feed::start(&db, &clock, &revocations).await?;
+        let feed = Feed::start(&db, &clock, &revocations, keys.changed()).await?;
 
         let ids = Ids::new(clock.clone());
         let deliverer = way.map(|way| {
@@ -188,7 +202,7 @@ impl AuthBuilder {
         });
 
         let access_tokens = AccessTokens {
-            verifier: verifier(&config, &keys, &clock),
+            keys: Arc::clone(&keys),
             revocations: Some(Arc::clone(&revocations)),
             when_stale: config.revocation.when_stale,
             has_custom: claims.are_given(),
@@ -201,7 +215,8 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
-        let all = vec![jobs::sweep(&config, &db, &clock)];
+        let following = keys.follow();
+        let all = vec![keys.job(), jobs::sweep(&config, &db, &clock)];
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
             ids,
@@ -216,6 +231,7 @@ impl AuthBuilder {
             sessions,
             revocations,
             _feed: feed,
+            _following: following,
             jobs,
             deliverer,
             outbox,
@@ -235,6 +251,7 @@ impl Auth {
             clock: Clock::system(),
             claims: CustomClaims::default(),
             outbox: None,
+            switch_at_once: false,
         }
     }
 
@@ -360,15 +377,14 @@ impl FromRef<Auth> for Guard {
     }
 }
 
-fn verifier(config: &Config, keys: &KeyRing, clock: &Clock) -> Verifier {
-    let tokens = &config.tokens;
-    let verifier = Verifier::new(keys.verifying().clone())
-        .issuer(&tokens.issuer)
-        .audience(&tokens.audience)
-        .leeway(tokens.leeway)
-        .clock(clock.clone());
-    // `JWT` is the type that may be left out; any other must be there.
-    if tokens.typ == "JWT" { verifier } else { verifier.typ(&tokens.typ) }
+async fn open(config: &Config, db: Option<Db>) -> Result<Db, Error> {
+    config.check().map_err(Error::Configuration)?;
+    let db = match db {
+        Some(db) => db,
+        None => open_database(config).await?,
+    };
+    db.migrate(MIGRATIONS).await?;
+    Ok(db)
 }
 
 async fn open_database(config: &Config) -> Result<Db, Error> {

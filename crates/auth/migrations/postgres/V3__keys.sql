@@ -11,6 +11,11 @@ ALTER TABLE keys ADD COLUMN revoked_at BIGINT;
 ALTER TABLE keys ADD COLUMN lifetime BIGINT NOT NULL DEFAULT 0;
 UPDATE keys SET active_at = created_at;
 
+CREATE TABLE key_setting (
+    id        BIGINT NOT NULL PRIMARY KEY,
+    algorithm TEXT   NOT NULL
+);
+
 ALTER TABLE revocations ADD COLUMN kid TEXT;
 
 CREATE INDEX sessions_created_at ON sessions (created_at);

@@ -11,6 +11,11 @@ ALTER TABLE keys ADD COLUMN revoked_at INTEGER;
 ALTER TABLE keys ADD COLUMN lifetime INTEGER NOT NULL DEFAULT 0;
 UPDATE keys SET active_at = created_at;
 
+CREATE TABLE key_setting (
+    id        INTEGER NOT NULL PRIMARY KEY,
+    algorithm TEXT    NOT NULL
+) STRICT;
+
 ALTER TABLE revocations ADD COLUMN kid TEXT;
 
 CREATE INDEX sessions_created_at ON sessions (created_at);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Job;
 use crate::{
-    Clock, Config, Error, accounts, limits,
+    Clock, Config, Error, accounts, keys, limits,
     sessions::{self, Dead},
     storage::Db,
     tokens,
@@ -16,6 +16,8 @@ const EVERY: Duration = Duration::from_secs(300);
 pub(crate) const BATCH: i64 = 1_000;
 /// Statements for one table and run, so that the others have their turn.
 const BATCHES: usize = 1_000;
+/// A key that is gone stays in the list for as long.
+const KEYS_LISTED: Duration = Duration::from_secs(90 * 86_400);
 
 /// Removes the rows of all tables that have run out.
 pub(crate) fn job(config: &Config, db: &Db, clock: &Clock) -> Job {
@@ -28,8 +30,10 @@ async fn sweep(config: Arc<Config>, db: Db, clock: Clock) -> Result<(), Error> {
     let (now, db) = (clock.now(), &db);
     let by_cookie = Dead::by_cookie(&config, now);
     let by_tokens = Dead::by_tokens(&config, now);
+    let keys_before = now.saturating_sub(KEYS_LISTED);
     let outcomes = [
         drain("sessions", || sessions::storage::purge(db, by_cookie)).await,
+        drain("keys", || keys::purge(db, keys_before, BATCH)).await,
         drain("refresh_tokens", || tokens::storage::purge(db, by_tokens)).await,
         drain("links", || accounts::storage::links_purge(db, now)).await,
         drain("email_changes", || accounts::storage::email_changes_purge(db, now)).await,

@@ -5,6 +5,7 @@ pub mod accounts;
 mod clock;
 pub mod conformance;
 pub mod jobs;
+pub mod keys;
 mod letters;
 pub mod limits;
 pub mod logins;

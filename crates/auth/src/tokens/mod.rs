@@ -174,7 +174,7 @@ impl Auth {
             .audience(&tokens.audience)
             .id(self.ids().next().to_string())
             .expires_in(tokens.access_lifetime);
-        let access = self.keys().signing().sign(&claims).map_err(Error::internal)?;
+        let access = self.keys().now().signing.sign(&claims).map_err(Error::internal)?;
         let ends_at = seconds(tokens.refresh_lifetime)
             .saturating_add(used_at.seconds())
             .min(seconds(tokens.refresh_absolute).saturating_add(created_at.seconds()));

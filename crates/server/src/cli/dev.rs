@@ -88,7 +88,8 @@ impl Dev {
             .canonicalize()
             .with_context(|| format!("the data folder {}", data_dir.display()))?;
 
-        let instance = Instance::open(config, &data_dir, AuthBuilder::keep_mail).await?;
+        let adapt = |builder: AuthBuilder| builder.keep_mail().switch_keys_at_once();
+        let instance = Instance::open(config, &data_dir, adapt).await?;
         let accounts = seed(&instance.auth, &data_dir).await?;
         let auth = &instance.auth;
         let posts = posts::router(App {

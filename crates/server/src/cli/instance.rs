@@ -31,7 +31,8 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Takes the socket, then opens or makes the storage in the data folder.
-    /// `adapt` has the last word on how it is built.
+    ///
+    /// `adapt` has its say on how the installation is built.
     pub(crate) async fn open(
         mut config: Config,
         data_dir: &Path,
@@ -116,7 +117,7 @@ pub(crate) fn refuse_shared_file(path: &Path) -> anyhow::Result<()> {
 }
 
 /// What a crash or another user of this machine could take away.
-fn protect_process() {
+pub(crate) fn protect_process() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
@@ -126,11 +127,7 @@ fn protect_process() {
 
 /// Settings whose feature is still to come: named in the log.
 fn warn_of_what_is_to_come(config: &Config) {
-    let unset = Config::default();
-    let ignored = [
-        ("http.metrics_listen", config.http.metrics_listen.is_some()),
-        ("keys.rotation", config.keys.rotation != unset.keys.rotation),
-    ];
+    let ignored = [("http.metrics_listen", config.http.metrics_listen.is_some())];
     for (key, _) in ignored.iter().filter(|(_, set)| *set) {
         tracing::warn!(key, "this setting has no effect yet");
     }

@@ -3,6 +3,7 @@
 mod dev;
 mod flags;
 mod instance;
+mod key;
 mod mail;
 mod output;
 mod serve;
@@ -29,6 +30,8 @@ enum Command {
     Serve(serve::Serve),
     /// Look at the letters, and send one to try the mail server.
     Mail(mail::Mail),
+    /// Make, list, rotate, revoke, import and export signing keys.
+    Key(key::Key),
 }
 
 /// Runs the command line of this process.
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Mail(mail) => mail.run().await,
+            Command::Key(key) => key.run().await,
         }
     });
     match outcome {
@@ -64,6 +68,8 @@ pub fn main() -> ExitCode {
 
 /// What was asked was done, and the answer is no.
 const ANSWER_IS_NO: u8 = 1;
+/// The answer is no: what was asked for is not there, cannot be, or was called off.
+const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
@@ -102,11 +108,17 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<No>() {
-        return ANSWER_IS_NO;
+    let refused = |cause: &(dyn std::error::Error + 'static)| {
+        use auth::Error::{KeyExists, KeyInFile, NotFound};
+        cause.is::<No>() || matches!(cause.downcast_ref(), Some(KeyExists | KeyInFile | NotFound))
+    };
+    if error.chain().any(refused) {
+        return NO;
     }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<Refusal>() || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
+        use auth::Error::{Configuration, KeyRefused};
+        cause.is::<Refusal>()
+            || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
     };
     if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
 }

@@ -56,7 +56,12 @@ impl Serve {
             }
         }
         let keys = &config.keys;
-        let others = [&keys.private_key_file, &keys.master_key_file, &config.mail.password_file];
+        let others = [
+            &keys.private_key_file,
+            &keys.master_key_file,
+            &keys.previous_master_key_file,
+            &config.mail.password_file,
+        ];
         for path in others.into_iter().flatten() {
             refuse_shared_file(path)?;
         }
@@ -112,8 +117,9 @@ impl Serve {
         } else {
             keys.private_key_file.is_some()
         };
-        let plain = !in_file && keys.master_key_file.is_none();
-        if keys.master_key_file.is_none() {
+        let has_master = keys.master_key_file.is_some() || keys.master_key.is_some();
+        let plain = !in_file && !has_master;
+        if !has_master {
             tracing::warn!(
                 "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
                  tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"
