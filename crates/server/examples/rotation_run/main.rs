@@ -35,7 +35,7 @@ const SCALED: [(&str, &str, &str); 3] = [
     ("keys.retain", "18s", "1h"),
     ("tokens.access_lifetime", "3s", "10m"),
 ];
-/// The algorithms of one rotation after the other, over and over; none is that of the key before.
+/// What is asked for, one rotation after the other and over and over: an algorithm, or a key like the one before.
 const ALGORITHMS: [Option<&str>; 10] = [
     Some("ES256"),
     None,
@@ -66,6 +66,9 @@ struct Options {
     /// So many rotations.
     #[arg(long, default_value_t = 20)]
     rotations: usize,
+    /// Lets each new key sign at once, so that verifiers elsewhere do not know it yet: the run has to fail.
+    #[arg(long)]
+    immediate: bool,
     /// Prints an object in place of the table.
     #[arg(long)]
     json: bool,
@@ -127,6 +130,7 @@ async fn run(
         let asked = Instant::now();
         let mut arguments = vec!["rotate"];
         arguments.extend(algorithm.iter().flat_map(|name| ["--algorithm", name]));
+        arguments.extend(options.immediate.then_some("--immediate"));
         let key = installation.key(&arguments)?;
         let kid = key.get("kid").and_then(Value::as_str).context("no kid")?.to_owned();
         if number % KILL_EVERY == 0 {
