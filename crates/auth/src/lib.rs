@@ -86,6 +86,15 @@
 //! # }
 //! ```
 //!
+//! # Addresses and links
+//!
+//! With [`verify_email`](config::Accounts::verify_email) [`Auth::register`] answers the same for every address, and a link
+//! in a letter makes an account of the registration: [`Auth::email_verify`]. [`Auth::password_forgot`] and
+//! [`Auth::password_reset`] are a forgotten password, [`Auth::email_change`] is another address. Links begin with
+//! [`Http::public_url`](config::Http::public_url) and lead to its pages `/email/verify` and `/password/reset`, each with
+//! `?token=…` for the method of its name. [`accounts`] has the rules. Accounts that an application makes with
+//! [`Auth::user_create`] need no confirmation.
+//!
 //! # Claims of your own
 //!
 //! [`AuthBuilder::claims`] is asked for each token that is made, and for each request with a cookie. A handler reads

@@ -1,4 +1,4 @@
-ALTER TABLE users ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN pending INTEGER NOT NULL DEFAULT FALSE;
 
 CREATE INDEX users_pending ON users (created_at) WHERE pending;
 

@@ -226,7 +226,7 @@ impl Auth {
 /// What a letter may tell of who asked for it.
 pub(crate) fn facts(client: &Client) -> Facts {
     Facts {
-        device: Some(client.device.clone()),
+        device: Some(client.device.clone()).filter(|device| !device.is_empty()),
         address: client.address.map(|address| address.to_string()),
         other_email: None,
     }

@@ -150,8 +150,10 @@ fn pair_opens(times: &Times, others: usize, now: i64) -> i64 {
         (Some(last), Some(delay)) => now.max(last + delay),
         _ => now,
     };
-    // Whoever is under way could be the next failure, and begin the next delay.
-    if others > 0 && failures + others >= FREE_FAILURES { opens.max(now + SECOND) } else { opens }
+    // Whoever is under way could be the next failure, and begin the next delay. Where nothing has failed yet it is rather
+    // a program that logs in many times at once; the second gate tells.
+    let may_close = failures > 0 && others > 0 && failures + others >= FREE_FAILURES;
+    if may_close { opens.max(now + SECOND) } else { opens }
 }
 
 /// The pause after so many failures: 1, 2, 4 … 60 seconds from the tenth on.
@@ -228,8 +230,10 @@ mod tests {
         let nine = Counted { pair: times(vec![NOW - SECOND; 9]), ..Counted::default() };
         let opens = |pair| nine.opens(Others { pair, ..Others::default() }, NOW).guess;
         assert_eq!((opens(0), opens(1)), (NOW, NOW + SECOND));
+        let one = Counted { pair: times(vec![NOW - SECOND]), ..Counted::default() };
+        let opens = |pair| one.opens(Others { pair, ..Others::default() }, NOW).guess;
+        assert_eq!((opens(8), opens(9)), (NOW, NOW + SECOND));
         let none = Counted::default();
-        let opens = |pair| none.opens(Others { pair, ..Others::default() }, NOW).guess;
-        assert_eq!((opens(9), opens(10)), (NOW, NOW + SECOND));
+        assert_eq!(none.opens(Others { pair: 29, ..Others::default() }, NOW).guess, NOW);
     }
 }

@@ -527,6 +527,26 @@ pub async fn accounts_from_before_need_no_confirmation(place: Place) {
     assert!(logs_in(&before, "c@example.com", OTHER).await);
 }
 
+/// Who uses a link is at an address of the owner's; who made the registration need not be.
+pub async fn a_link_makes_an_address_known_and_a_registration_does_not(place: Place) {
+    let test = confirming(&place).await;
+    let letters = Letters::of(&test);
+    let at = |address: &str| Client { address: address.parse().ok(), ..Client::default() };
+    let known =
+        async || place.db.all("SELECT account FROM known_addresses", []).await.unwrap().len();
+    register(&test, PASSWORD).await;
+    let unverified = test.auth.login(ADDRESS, PASSWORD, &at("192.0.2.1")).await;
+    assert!(matches!(unverified, Err(Error::EmailUnverified)));
+    assert_eq!(known().await, 0);
+    let confirm = letters.only().await.token.unwrap();
+    test.auth.email_verify(&confirm, &at("192.0.2.2")).await.unwrap();
+    assert_eq!(known().await, 1);
+    forget(&test, ADDRESS).await;
+    let token = letters.only().await.token.unwrap();
+    test.auth.password_reset(&token, OTHER, &at("192.0.2.3")).await.unwrap();
+    assert_eq!(known().await, 2);
+}
+
 /// The database holds no secret of a link, only its hash.
 pub async fn the_database_holds_no_link(place: Place) {
     let test = confirming(&place).await;

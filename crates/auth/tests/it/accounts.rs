@@ -44,6 +44,7 @@ mod storage {
         links_end_with_their_account,
         what_nobody_confirms_is_swept,
         accounts_from_before_need_no_confirmation,
+        a_link_makes_an_address_known_and_a_registration_does_not,
         the_database_holds_no_link,
         another_name_is_in_the_next_tokens,
     );
