@@ -1,12 +1,12 @@
 use std::{
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
+
+use crate::server::{Server, clean};
 
 /// How the servers of one installation are started, and where commands find it.
 pub(crate) struct Installation {
@@ -17,7 +17,7 @@ pub(crate) struct Installation {
 
 /// A running server; killed when it goes out of scope.
 pub(crate) struct Instance {
-    child: Child,
+    server: Server,
     pub(crate) address: String,
 }
 
@@ -36,10 +36,8 @@ impl Installation {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.server);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
-            command.env_remove(name);
-        }
         command.envs(self.settings.iter().cloned()).stdin(Stdio::null());
+        clean(&mut command);
         command
     }
 
@@ -47,24 +45,10 @@ impl Installation {
     pub(crate) fn start(&self, address: &str) -> anyhow::Result<Instance> {
         let mut command = self.command();
         command.args(["serve", "--allow-plain-keys", "--listen", address, "--data-dir"]);
-        command.arg(&self.data).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("starting the server")?;
-        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
-        let mut said = String::new();
-        let address = loop {
-            let Some(line) = lines.next() else {
-                child.wait()?;
-                bail!("the server did not start: {said}");
-            };
-            let line = line?;
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim().to_owned();
-            }
-            said.push_str(&line);
-            said.push('\n');
-        };
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(Instance { child, address })
+        command.arg(&self.data);
+        let server = Server::start(command)?;
+        let address = server.url.strip_prefix("http://").context("no address")?.to_owned();
+        Ok(Instance { server, address })
     }
 
     /// `countersign key …` beside the servers, and what it printed.
@@ -80,14 +64,8 @@ impl Installation {
 impl Instance {
     /// Ends it as a crash would, in the middle of whatever it does.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.server.child.kill()?;
+        self.server.child.wait()?;
         Ok(())
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        drop(self.kill());
     }
 }

@@ -9,6 +9,8 @@
 
 mod instance;
 mod load;
+#[path = "../serving/server.rs"]
+mod server;
 
 use std::{
     path::PathBuf,

@@ -66,8 +66,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What was asked was done, and the answer is no.
-const ANSWER_IS_NO: u8 = 1;
 /// The answer is no: what was asked for is not there, cannot be, or was called off.
 const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
