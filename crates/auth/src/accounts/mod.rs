@@ -1,8 +1,8 @@
 //! Accounts: how one comes to be, and whose e-mail address it is.
 //!
 //! An address belongs to whoever reads its mail. What shows that is a [`Link`](crate::mail::Link): a secret of 256 bits,
-//! good once and for half an hour, stored as its hash. It is made when its letter is about to be sent, by
-//! [`Letters`], from what is true at that moment. So a request costs the same and answers the same whether the address
+//! good once and for half an hour, stored as its hash. It is made when its letter is about to be sent, from what is true
+//! at that moment. So a request costs the same and answers the same whether the address
 //! has an account or not: it leaves one errand behind.
 //!
 //! With `accounts.verify_email` a registration is *pending* until its address has been confirmed: nobody logs in with it.

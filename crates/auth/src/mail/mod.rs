@@ -1,6 +1,6 @@
 //! Mail: letters that are owed, and how they get out.
 //!
-//! What an act leaves behind is an [`Errand`], written in the same step as the act: a letter of this [`Kind`] is owed to
+//! What an act leaves behind is an `Errand`, written in the same step as the act: a letter of this [`Kind`] is owed to
 //! this address. The letter itself is made when it is about to be sent, and with it the one-use link in it. So no link
 //! lies at rest, an address without an account costs a request the same one row as any other, and a letter that waited
 //! for a mail server has a link as fresh as one that did not.
