@@ -135,6 +135,16 @@ struct Worker {
     way: Way,
 }
 
+/// How the mail server was when a letter came to it.
+enum Met {
+    /// It answered, whatever it made of the letter.
+    Well,
+    /// It could not be used, and why.
+    Unwell(String),
+    /// The letter did not come to it.
+    Nobody,
+}
+
 /// Whether the mail server can be used, as far as the last letter tells.
 struct Server {
     rest: Duration,
@@ -178,7 +188,7 @@ impl Server {
 impl Worker {
     async fn run(self: Arc<Self>, heard: &Heard) {
         let mut server = Server { rest: Duration::ZERO, until: Instant::now() };
-        let mut running: JoinSet<Result<(), String>> = JoinSet::new();
+        let mut running: JoinSet<Met> = JoinSet::new();
         let (mut swept, mut counted) = (None::<Instant>, None::<Instant>);
         let is_time =
             |last: Option<Instant>, every| last.is_none_or(|last| last.elapsed() >= every);
@@ -206,8 +216,9 @@ impl Worker {
             let poll = if heard.hears.load(Ordering::Relaxed) { POLL_HEARING } else { POLL };
             tokio::select! {
                 Some(done) = running.join_next() => match done {
-                    Ok(Ok(())) => server.was_well(),
-                    Ok(Err(why)) => server.was_not(&why),
+                    Ok(Met::Well) => server.was_well(),
+                    Ok(Met::Unwell(why)) => server.was_not(&why),
+                    Ok(Met::Nobody) => {}
                     Err(error) => tracing::error!(%error, "a letter was not delivered"),
                 },
                 () = heard.told.notified(), if room > 0 => {}
@@ -224,8 +235,12 @@ impl Worker {
             let is_last = due.len() < storage::BATCH;
             for due in due {
                 let is_paced = matches!(self.way, Way::Server(_));
-                let taken = storage::errand_take(&self.db, due, is_paced, self.clock.now()).await?;
-                all.extend(taken);
+                match storage::errand_take(&self.db, due, is_paced, self.clock.now()).await {
+                    Ok(taken) => all.extend(taken),
+                    // What was taken is not left lying.
+                    Err(_) if !all.is_empty() => return Ok(all),
+                    Err(error) => return Err(error),
+                }
                 if all.len() == room {
                     return Ok(all);
                 }
@@ -236,9 +251,8 @@ impl Worker {
         }
     }
 
-    /// Makes the letter of an errand, sends it and notes what became of it; an error says why the server could not be
-    /// used.
-    async fn deliver(&self, taken: Taken) -> Result<(), String> {
+    /// Makes the letter of an errand, sends it and notes what became of it.
+    async fn deliver(&self, taken: Taken) -> Met {
         let (id, kind) = (taken.errand.id, taken.errand.kind.name());
         let now = self.clock.now();
         let later = |attempts: i64| {
@@ -252,12 +266,12 @@ impl Worker {
             Ok(Some(letter)) => letter,
             Ok(None) => {
                 self.settle(&taken, Fate::Needless).await;
-                return Ok(());
+                return Met::Nobody;
             }
             Err(error) => {
                 tracing::error!(%id, kind, %error, "a letter could not be made yet");
                 self.settle(&taken, Fate::PutOff(later(taken.attempts))).await;
-                return Ok(());
+                return Met::Nobody;
             }
         };
         let content = match self.templates.render(&letter) {
@@ -265,14 +279,14 @@ impl Worker {
             Err(error) => {
                 tracing::error!(%id, kind, %error, "a letter could not be written");
                 self.settle(&taken, Fate::PutOff(later(taken.attempts))).await;
-                return Ok(());
+                return Met::Nobody;
             }
         };
         let mailer = match &self.way {
             Way::Keep(outbox) => {
                 outbox.keep(id, &letter, content, now);
                 self.done(&taken, made).await;
-                return Ok(());
+                return Met::Nobody;
             }
             Way::Server(mailer) => mailer,
         };
@@ -297,10 +311,10 @@ impl Worker {
             }
             Err(Trouble::Server(why)) => {
                 self.settle(&taken, Fate::Unsent(now)).await;
-                return Err(why);
+                return Met::Unwell(why);
             }
         }
-        Ok(())
+        Met::Well
     }
 
     /// Removes an errand, also where the storage is away for a moment: what is not noted is sent again.
@@ -357,4 +371,26 @@ impl Worker {
 /// A count as metrics have it.
 fn number(count: i64) -> f64 {
     u32::try_from(count.max(0)).map_or(f64::from(u32::MAX), f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_cannot_be_used_is_asked_less_and_less_often_and_by_one_letter() {
+        let mut server = Server { rest: Duration::ZERO, until: Instant::now() };
+        assert_eq!(server.room(), AT_ONCE);
+        let mut rests = Vec::new();
+        for _ in 0..8 {
+            server.was_not("it is down");
+            assert_eq!(server.room(), 0);
+            rests.push(server.rest.as_secs());
+            server.until = Instant::now();
+            assert_eq!(server.room(), 1);
+        }
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        server.was_well();
+        assert_eq!(server.room(), AT_ONCE);
+    }
 }
