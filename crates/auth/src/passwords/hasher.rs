@@ -14,23 +14,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use argon2::{Algorithm, Argon2, Block, Params, Version, password_hash::phc};
-use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::{Error, secret};
+use super::hash::{self, Checked, Memory};
+use crate::Error;
 
 /// How many may wait for each thread.
 const QUEUE_PER_THREAD: usize = 64;
 /// Nobody waits longer than this; who would have to is told to come back.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// Argon2id, m = 19456 KiB, t = 2, p = 1 (OWASP Password Storage Cheat Sheet).
-const PARAMS: Params = Params::DEFAULT;
-const SALT_LEN: usize = 16;
-const OUTPUT_LEN: usize = Params::DEFAULT_OUTPUT_LEN;
 
-type Memory = Vec<Block>;
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// Hashes and checks passwords on threads of its own; cheap to clone.
@@ -66,20 +60,7 @@ impl Hasher {
 
     /// Hashes a password under the parameters in force, as a PHC string.
     pub(crate) async fn hash(&self, password: Zeroizing<String>) -> Result<String, Error> {
-        self.run(move |memory| {
-            let mut salt = [0; SALT_LEN];
-            secret::fill(&mut salt)?;
-            let output = argon2id(&PARAMS, password.as_bytes(), &salt, memory)?;
-            let hash = phc::PasswordHash {
-                algorithm: Algorithm::Argon2id.ident(),
-                version: Some(Version::V0x13.into()),
-                params: (&PARAMS).try_into().map_err(refuse)?,
-                salt: Some(phc::Salt::new(&salt).map_err(refuse)?),
-                hash: Some(output),
-            };
-            Ok(hash.to_string())
-        })
-        .await
+        self.run(move |memory| hash::make(password.as_bytes(), memory)).await
     }
 
     /// Says whether a password is the one of this hash.
@@ -89,21 +70,10 @@ impl Hasher {
         &self,
         password: Zeroizing<String>,
         hash: Option<String>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Checked, Error> {
         self.run(move |memory| match hash {
-            Some(hash) => {
-                let hash = phc::PasswordHash::new(&hash).map_err(refuse)?;
-                let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
-                    return Err(Error::internal("a stored password hash is incomplete"));
-                };
-                let params = Params::try_from(&hash).map_err(refuse)?;
-                let output = argon2id(&params, password.as_bytes(), salt.as_ref(), memory)?;
-                Ok(output.as_bytes().ct_eq(expected.as_bytes()).into())
-            }
-            None => {
-                argon2id(&PARAMS, password.as_bytes(), &[0; SALT_LEN], memory)?;
-                Ok(false)
-            }
+            Some(hash) => hash::check(password.as_bytes(), &hash, memory),
+            None => hash::check_nothing(password.as_bytes(), memory),
         })
         .await
     }
@@ -181,57 +151,9 @@ fn work(jobs: &flume::Receiver<Job>) {
     }
 }
 
-fn argon2id(
-    params: &Params,
-    password: &[u8],
-    salt: &[u8],
-    memory: &mut Memory,
-) -> Result<phc::Output, Error> {
-    if memory.len() < params.block_count() {
-        memory.resize(params.block_count(), Block::new());
-    }
-    let mut output = [0; OUTPUT_LEN];
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    let blocks = memory.get_mut(..params.block_count()).unwrap_or_default();
-    argon2.hash_password_into_with_memory(password, salt, &mut output, blocks).map_err(refuse)?;
-    phc::Output::new(&output).map_err(refuse)
-}
-
-/// A fault of a hash or of the hashing itself: its message names no password.
-fn refuse(error: impl std::fmt::Display) -> Error {
-    Error::internal(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn password(text: &str) -> Zeroizing<String> {
-        Zeroizing::new(text.to_owned())
-    }
-
-    #[tokio::test]
-    async fn a_hash_has_the_parameters_of_the_contract_and_verifies() {
-        let hasher = Hasher::start().expect("threads");
-        let hash = hasher.hash(password("a long enough phrase")).await.expect("hash");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        let right = hasher.verify(password("a long enough phrase"), Some(hash.clone())).await;
-        let wrong = hasher.verify(password("a long enough phrasf"), Some(hash)).await;
-        let unknown = hasher.verify(password("a long enough phrase"), None).await;
-        assert!(right.expect("verify"));
-        assert!(!wrong.expect("verify"));
-        assert!(!unknown.expect("verify"));
-    }
-
-    #[tokio::test]
-    async fn hashes_of_the_reference_library_and_other_parameters_verify() {
-        let hasher = Hasher::start().expect("threads");
-        // RFC 9106's reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 24
-        let hash =
-            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let right = hasher.verify(password("password"), Some(hash.to_owned())).await;
-        assert!(right.expect("verify"));
-    }
 
     #[tokio::test]
     async fn a_full_queue_says_no_and_recovers() {

@@ -1,5 +1,7 @@
 //! Passwords: what one must be, and whether one is right.
 
+mod common;
+mod hash;
 mod hasher;
 pub(crate) mod http;
 pub(crate) mod storage;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 use zxcvbn::Score;
 
+use self::hash::Checked;
 pub(crate) use self::hasher::Hasher;
 use crate::{
     Auth, Error,
@@ -76,14 +79,18 @@ impl Auth {
             Err(_) => None,
         };
         let (user, hash) = account.unzip();
-        let right = match Password::parse(password) {
-            Some(password) => self.hasher().verify(password.into_inner(), hash).await?,
-            None => self.hasher().verify(Zeroizing::default(), None).await?,
+        let checked = self.password_verify(password, hash.clone()).await?;
+        let Some(user) = user.filter(|user| checked.right && !user.disabled) else {
+            return Err(Error::InvalidCredentials);
         };
-        match user {
-            Some(user) if right && !user.disabled => Ok(Login::Complete(user)),
-            _ => Err(Error::InvalidCredentials),
+        if let (Some(old), Some(stronger)) = (hash, checked.stronger) {
+            // Whoever has the right password logs in, also while nothing can be written.
+            match storage::password_rehash(self.db(), user.id, old, stronger).await {
+                Ok(_) => tracing::info!(user = %user.id.0, "password hashed anew"),
+                Err(error) => tracing::warn!(%error, "a password was not hashed anew"),
+            }
         }
+        Ok(Login::Complete(user))
     }
 
     /// Gives an account another password and ends all its logins but one, in one step.
@@ -114,13 +121,21 @@ impl Auth {
     /// [`Error::PasswordWrong`]; [`Error::HashingBusy`]; [`Error::NotFound`]; storage errors.
     pub(crate) async fn password_check(&self, id: UserId, password: &str) -> Result<String, Error> {
         let hash = storage::password_by_user(self.db(), id).await?.ok_or(Error::NotFound)?;
-        let right = match Password::parse(password) {
-            Some(password) => {
-                self.hasher().verify(password.into_inner(), Some(hash.clone())).await?
-            }
-            None => self.hasher().verify(Zeroizing::default(), None).await?,
-        };
-        if right { Ok(hash) } else { Err(Error::PasswordWrong) }
+        let checked = self.password_verify(password, Some(hash.clone())).await?;
+        if checked.right { Ok(hash) } else { Err(Error::PasswordWrong) }
+    }
+
+    /// Checks a password against a hash, or against nothing at the same cost.
+    async fn password_verify(
+        &self,
+        password: &str,
+        hash: Option<String>,
+    ) -> Result<Checked, Error> {
+        match Password::parse(password) {
+            Some(password) => self.hasher().verify(password.into_inner(), hash).await,
+            // What no password can look like is none of this account.
+            None => self.hasher().verify(Zeroizing::default(), None).await,
+        }
     }
 
     /// Hashes a new password after it has met the rules.
@@ -162,6 +177,9 @@ impl Auth {
 
 /// Why a password is too easy to guess; `None` when it is good enough.
 fn weakness(password: &Password, known: &[&str]) -> Option<String> {
+    if common::is_common(&password.0) {
+        return Some("it is one of the most common passwords".to_owned());
+    }
     let estimate = zxcvbn::zxcvbn(&password.0, known);
     if estimate.score() >= Score::Three {
         return None;
@@ -200,8 +218,11 @@ mod tests {
         for text in ["password", "12345678", "qwertyuiop", "letmein123", "aaaaaaaaaaaa"] {
             let password = Password::parse(text).expect("sound");
             let reasons = weakness(&password, &[]).expect(text);
-            assert!(reasons.starts_with("it is too easy to guess"), "{reasons}");
+            assert!(reasons.starts_with("it is "), "{reasons}");
         }
+        let date = Password::parse("november1984").expect("sound");
+        let reasons = weakness(&date, &[]).expect("weak");
+        assert!(reasons.starts_with("it is too easy to guess; "), "{reasons}");
         let own = Password::parse("someone.special").expect("sound");
         assert!(weakness(&own, &["someone.special@example.com", "someone.special"]).is_some());
         let good = Password::parse("four unrelated gravel words").expect("sound");

@@ -30,6 +30,23 @@ pub(crate) async fn password_by_user(db: &Db, id: UserId) -> Result<Option<Strin
     Ok(row.map(|row| row.get("hash")).transpose()?)
 }
 
+/// Puts another hash of the same password in the place of this old one; says whether it was still there. Nothing of the
+/// account's logins changes.
+pub(crate) async fn password_rehash(
+    db: &Db,
+    id: UserId,
+    old: String,
+    new: String,
+) -> Result<bool, Error> {
+    let changed = db
+        .execute(
+            "UPDATE passwords SET hash = $3 WHERE user_id = $1 AND hash = $2",
+            [id.0.into(), old.into(), new.into()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
 /// Puts a new hash in the place of this old one and ends all sessions of the account but one; returns what ended
 /// as [`sessions_end`](crate::sessions::storage::sessions_end) does, or `None` where the old hash is another by now.
 pub(crate) async fn password_change(

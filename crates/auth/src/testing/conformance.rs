@@ -325,6 +325,60 @@ pub async fn another_password_ends_all_other_logins(place: Place) {
     }
 }
 
+/// A password counts to its last character, as long as one may be, and in whichever form it is typed.
+pub async fn a_password_counts_whole_and_in_normal_form(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let auth = &test.auth;
+    let filler = "four unrelated gravel words, seven lanterns and a quiet harbour; ";
+    let longest: String = filler.chars().cycle().take(passwords::MAX_LENGTH - 1).collect();
+    let long = format!("{longest}Z");
+    for (email, password, same, others) in [
+        ("long@example.com", &*long, &*long, [&*format!("{longest}Y"), &*longest]),
+        (
+            "typed@example.com",
+            "caf\u{e9} au lait, s'il vous pla\u{ee}t",
+            "cafe\u{301} au lait, s'il vous plai\u{302}t",
+            ["cafe au lait, s'il vous plait", "CAF\u{c9} au lait, s'il vous pla\u{ee}t"],
+        ),
+    ] {
+        auth.user_create(NewUser { password, ..new_user(email) }).await.unwrap();
+        auth.login(email, same).await.unwrap();
+        for other in others {
+            auth.login(email, other).await.unwrap_err();
+        }
+    }
+    let longer = format!("{long}Z");
+    let refused = auth.user_create(NewUser { password: &longer, ..new_user("c@example.com") });
+    assert!(matches!(refused.await, Err(Error::PasswordRefused(_))));
+}
+
+/// A hash with weaker parameters than those in force is replaced by the first login with the right password, and no
+/// login ends by it.
+pub async fn a_weaker_hash_is_replaced_at_login(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let (db, user) = (test.auth.db(), somebody(&test, "a@example.com"));
+    // echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -l 32
+    let weaker =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    users::storage::user_create(db, &user, weaker.to_owned()).await.unwrap();
+    let tokens = test.auth.tokens_create(&user, &Client::default()).await.unwrap();
+    let hash =
+        || async { passwords::storage::password_by_user(db, user.id).await.unwrap().unwrap() };
+    test.auth.login("a@example.com", "Password").await.unwrap_err();
+    assert_eq!(hash().await, weaker);
+    test.auth.login("a@example.com", "password").await.unwrap();
+    let stronger = hash().await;
+    assert!(stronger.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stronger}");
+    test.auth.login("a@example.com", "password").await.unwrap();
+    assert_eq!(hash().await, stronger);
+    test.auth.tokens_refresh(&tokens.refresh, &Client::default()).await.unwrap();
+    // Another has replaced it in the meantime.
+    let lost =
+        passwords::storage::password_rehash(db, user.id, weaker.to_owned(), "lost".to_owned());
+    assert!(!lost.await.unwrap());
+    assert_eq!(hash().await, stronger);
+}
+
 /// A list has the live sessions after an id, so many at most, the newest first.
 pub async fn sessions_are_listed_page_by_page(place: Place) {
     for store in [Store::Database, Store::Memory] {

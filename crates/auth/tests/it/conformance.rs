@@ -17,6 +17,8 @@ on_every_engine!(
     a_session_has_the_roles_of_its_account_at_once,
     the_last_administrator_stays,
     another_password_ends_all_other_logins,
+    a_password_counts_whole_and_in_normal_form,
+    a_weaker_hash_is_replaced_at_login,
     sessions_are_listed_page_by_page,
     a_refresh_goes_on_with_the_session,
     a_token_used_twice_at_once_is_answered_with_the_newest,

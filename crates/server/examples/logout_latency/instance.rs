@@ -1,22 +1,18 @@
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-};
+use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use auth::testing::PASSWORD;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::server::Server;
+
 const EMAIL: &str = "a@example.com";
 
 /// A running server; killed when it goes out of scope.
 pub(crate) struct Instance {
-    child: Child,
-    url: String,
+    server: Server,
     /// Keeps one connection open.
     client: Client,
     _data: TempDir,
@@ -34,9 +30,6 @@ impl Instance {
     pub(crate) fn start(server: &Path, database: &str, pooler: bool) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let mut command = Command::new(server);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
-            command.env_remove(name);
-        }
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--allow-plain-keys", "--data-dir"])
             .arg(data.path().join("unused"))
@@ -44,29 +37,10 @@ impl Instance {
             .env("COUNTERSIGN_DATABASE__POOLER", pooler.to_string())
             // One address logs in hundreds of times, and the last token has to live until its turn.
             .env("COUNTERSIGN_LIMITS__ENABLED", "false")
-            .env("COUNTERSIGN_TOKENS__ACCESS_LIFETIME", "1h")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child =
-            command.spawn().with_context(|| format!("starting {}", server.display()))?;
-        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
-        let mut said = String::new();
-        let url = loop {
-            let Some(line) = lines.next() else {
-                child.wait()?;
-                bail!("the server did not start: {said}");
-            };
-            let line = line?;
-            if let Some((_, url)) = line.split_once("listening on ") {
-                break url.trim().to_owned();
-            }
-            said.push_str(&line);
-            said.push('\n');
-        };
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+            .env("COUNTERSIGN_TOKENS__ACCESS_LIFETIME", "1h");
+        let server = Server::start(command)?;
         let client = Client::builder().no_proxy().build()?;
-        Ok(Self { child, url, client, _data: data })
+        Ok(Self { server, client, _data: data })
     }
 
     pub(crate) async fn register(&self) -> anyhow::Result<()> {
@@ -111,14 +85,7 @@ impl Instance {
     }
 
     fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        format!("{}{path}", self.server.url)
     }
 }
 

@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "it prints its table")]
 
 mod instance;
+#[path = "../serving/server.rs"]
+mod server;
 
 use std::{
     path::PathBuf,
