@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     http::{
         HeaderName, HeaderValue, Method, StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE},
+        header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::IntoResponse,
     routing::get,
@@ -47,11 +47,19 @@ pub fn cors(app: Router, origins: &[String]) -> Router {
     }
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let headers = [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("x-requested-with")];
+    // What a script has to read to know when to try again, and why it was refused.
+    let readable = [
+        RETRY_AFTER,
+        WWW_AUTHENTICATE,
+        HeaderName::from_static("ratelimit"),
+        HeaderName::from_static("ratelimit-policy"),
+    ];
     app.layer(
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods(methods)
             .allow_headers(headers)
+            .expose_headers(readable)
             .allow_credentials(true)
             .max_age(Duration::from_secs(600)),
     )

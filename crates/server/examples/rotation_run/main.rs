@@ -27,8 +27,9 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 
 use self::{
-    instance::{Installation, Instance},
+    instance::Installation,
     load::{Outside, World},
+    server::Server,
 };
 
 /// Every time of the installation, a two-hundredth of its default; a verifier may keep the key set for half of the first.
@@ -113,7 +114,7 @@ async fn run(
     let mut instances =
         vec![installation.start("127.0.0.1:0")?, installation.start("127.0.0.1:0")?];
     let world = Arc::new(World {
-        addresses: instances.iter().map(|instance| instance.address.clone()).collect(),
+        urls: instances.iter().map(|instance| instance.url.clone()).collect(),
         client: Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
         clock: Clock::system(),
         over: false.into(),
@@ -168,16 +169,18 @@ fn signed_by_all(world: &World, kid: &str) -> bool {
 /// Kills an instance while a key waits, and starts it again at its address.
 async fn kill(
     installation: &Installation,
-    instances: &mut [Instance],
+    instances: &mut [Server],
     kills: usize,
 ) -> anyhow::Result<()> {
     sleep(Duration::from_secs(2)).await;
     let which = kills % instances.len();
     let instance = instances.get_mut(which).context("an instance")?;
-    instance.kill()?;
+    // As a crash would, in the middle of whatever it does.
+    instance.child.kill()?;
+    instance.child.wait()?;
     eprintln!("instance {which} is killed");
     sleep(Duration::from_secs(2)).await;
-    let address = instance.address.clone();
+    let address = instance.url.trim_start_matches("http://").to_owned();
     *instance = installation.start(&address)?;
     Ok(())
 }

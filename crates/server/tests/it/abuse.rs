@@ -202,7 +202,7 @@ async fn paths_methods_and_queries_that_are_not_there_are_refused() {
     for path in
         ["/", "/nothing", "/posts/", "/.well-known/", "/login/", "/%00", "/posts/../me", "//me"]
     {
-        let answer = answer(server.request(Method::PATCH, path).bearer_auth(&token)).await;
+        let answer = answer(server.request(Method::PUT, path).bearer_auth(&token)).await;
         assert!(answer.status == 404 || answer.status == 405, "{path}: {}", answer.status);
         answer.problem();
     }
@@ -210,7 +210,7 @@ async fn paths_methods_and_queries_that_are_not_there_are_refused() {
         (Method::GET, "/login", "POST"),
         (Method::GET, "/register", "POST"),
         (Method::GET, "/logout", "POST"),
-        (Method::POST, "/me", "GET,HEAD"),
+        (Method::POST, "/me", "GET,HEAD,PATCH"),
         (Method::DELETE, "/posts", "GET,HEAD,POST"),
     ] {
         let answer = answer(server.request(method, path)).await;
@@ -364,6 +364,8 @@ async fn scripts_of_other_origins_are_let_in_only_when_listed() {
     assert_eq!((big.status.as_u16(), &big.headers[allowed]), (413, &listed.headers[allowed]));
     let names = listed.headers["access-control-allow-headers"].to_str().expect("text");
     assert_eq!(names, "authorization,content-type,x-requested-with");
+    let names = big.headers["access-control-expose-headers"].to_str().expect("text");
+    assert_eq!(names, "retry-after,www-authenticate,ratelimit,ratelimit-policy");
     for origin in [
         "null",
         "https://evil.example",
