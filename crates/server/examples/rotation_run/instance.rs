@@ -3,22 +3,16 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
-use crate::server::{Server, clean};
+use crate::server::Server;
 
 /// How the servers of one installation are started, and where commands find it.
 pub(crate) struct Installation {
     server: PathBuf,
     settings: Vec<(String, String)>,
     data: PathBuf,
-}
-
-/// A running server; killed when it goes out of scope.
-pub(crate) struct Instance {
-    server: Server,
-    pub(crate) address: String,
 }
 
 impl Installation {
@@ -36,19 +30,19 @@ impl Installation {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.server);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERSIGN_")) {
+            command.env_remove(name);
+        }
         command.envs(self.settings.iter().cloned()).stdin(Stdio::null());
-        clean(&mut command);
         command
     }
 
     /// `countersign serve` on this address; returns when it accepts connections.
-    pub(crate) fn start(&self, address: &str) -> anyhow::Result<Instance> {
+    pub(crate) fn start(&self, address: &str) -> anyhow::Result<Server> {
         let mut command = self.command();
         command.args(["serve", "--allow-plain-keys", "--listen", address, "--data-dir"]);
         command.arg(&self.data);
-        let server = Server::start(command)?;
-        let address = server.url.strip_prefix("http://").context("no address")?.to_owned();
-        Ok(Instance { server, address })
+        Server::start(command)
     }
 
     /// `countersign key …` beside the servers, and what it printed.
@@ -58,14 +52,5 @@ impl Installation {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "key {arguments:?}: {said}");
         Ok(serde_json::from_slice(&output.stdout)?)
-    }
-}
-
-impl Instance {
-    /// Ends it as a crash would, in the middle of whatever it does.
-    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
-        self.server.child.kill()?;
-        self.server.child.wait()?;
-        Ok(())
     }
 }

@@ -21,7 +21,12 @@ impl Server {
     /// # Errors
     /// What the server said when it did not start.
     pub(crate) fn start(mut command: Command) -> anyhow::Result<Self> {
-        clean(&mut command);
+        let own: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("COUNTERSIGN_") && !own.contains(&name) {
+                command.env_remove(name);
+            }
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
@@ -40,16 +45,6 @@ impl Server {
         };
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(Self { child, url })
-    }
-}
-
-/// Takes the settings of this environment from a command, and leaves it its own.
-pub(crate) fn clean(command: &mut Command) {
-    let own: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("COUNTERSIGN_") && !own.contains(&name) {
-            command.env_remove(name);
-        }
     }
 }
 
