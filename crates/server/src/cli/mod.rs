@@ -1,16 +1,21 @@
 //! The command line: one file for each command.
 
+mod completions;
+mod config;
 mod dev;
 mod flags;
 mod instance;
+mod man;
 mod output;
+mod report;
 mod serve;
+mod token;
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::Refusal;
+use crate::settings::{Problems, Refusal};
 
 /// Authentication for an API: register, log in, verify.
 #[derive(Debug, Parser)]
@@ -26,6 +31,14 @@ enum Command {
     Dev(dev::Dev),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Make, check and read tokens.
+    Token(token::Token),
+    /// See the settings, where each is from, and what is wrong with them.
+    Config(config::Settings),
+    /// Print the completions for a shell.
+    Completions(completions::Completions),
+    /// Print the manual page.
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
@@ -44,48 +57,54 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Config(config) => config.run(),
+            Command::Completions(completions) => {
+                completions.run();
+                Ok(())
+            }
+            Command::Man(man) => man.run(),
         }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::talk(&format!("error: {error:#}"));
-            if let Some(hint) = hint(&error) {
-                output::talk(&format!("hint: {hint}"));
-            }
+            report::error(&error);
             ExitCode::from(code(&error))
         }
     }
 }
 
+/// The answer is no, as the command was asked: nothing went wrong, and there is nothing more to say.
+#[derive(Debug)]
+pub(crate) struct No;
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no")
+    }
+}
+
+impl std::error::Error for No {}
+
+/// The answer is no: a token is not valid, a check failed.
+const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
 const ENVIRONMENT: u8 = 3;
 
-/// What to try next, where the error does not say so itself.
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let storage = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(auth::Error::StorageUnavailable(_)))
-    };
-    if error.chain().any(storage) {
-        return Some("check that the database of database.url runs and can be reached from here");
-    }
-    match error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?.kind() {
-        ErrorKind::AddrInUse => {
-            Some("choose another address with --listen; port 0 asks for a free one")
-        }
-        ErrorKind::AddrNotAvailable => Some("--listen takes an address of this machine"),
-        ErrorKind::PermissionDenied => {
-            Some("start it as the user who owns the files, or choose others")
-        }
-        _ => None,
-    }
-}
-
 fn code(error: &anyhow::Error) -> u8 {
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<Refusal>() || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
+        cause.is::<Refusal>()
+            || cause.is::<Problems>()
+            || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
     };
-    if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
+    if error.is::<No>() {
+        NO
+    } else if error.chain().any(configuration) {
+        USAGE
+    } else {
+        ENVIRONMENT
+    }
 }
