@@ -194,6 +194,7 @@ impl Settings {
         }
         let (config, more) = put_together(given.clone());
         problems.extend(more);
+        problems.sort_by_key(Problem::rank);
         Ok(Self { given, problems, config })
     }
 
@@ -201,6 +202,18 @@ impl Settings {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Where a problem stands that begins with the name of a setting.
+    pub(crate) fn locate(&self, problem: Problem) -> Problem {
+        let named = |one: &&Given| {
+            let rest = problem.message().strip_prefix(&one.setting.key());
+            rest.is_some_and(|rest| rest.starts_with([':', ' ']))
+        };
+        match self.given.iter().rev().find(named) {
+            Some(given) => given.place.clone().says(problem.message()),
+            None => problem,
+        }
     }
 
     /// The settings without those that have a problem.

@@ -70,14 +70,21 @@ fn example() -> String {
     let mut options = FormatOptions::default();
     options.general.nested_field_gap = 1;
     let text = template::<Config>(options);
-    // A line with the value follows, which says the same.
-    let own = |line: &&str| !line.starts_with("# Default value: ");
-    let text: Vec<&str> = text.lines().filter(own).collect();
+    let mut lines: Vec<&str> = Vec::new();
+    // The first lines are about the struct.
+    for line in text.lines().skip_while(|line| !line.is_empty()) {
+        if line.starts_with("# Default value: ") {
+            // The next line says the same; the one before only sets this one apart.
+            lines.pop_if(|line| *line == "#");
+        } else {
+            lines.push(line);
+        }
+    }
     format!(
         "# Settings of Countersign. Each line that begins with `#` and a name shows the default; remove the `#` to\n\
          # change it. A key `section.name` is also the environment variable COUNTERSIGN_SECTION__NAME and the flag\n\
          # --section-name, both of which win over this file.\n\n{}\n",
-        text.join("\n").trim_start_matches(['#', ' ', '\n'])
+        lines.join("\n").trim()
     )
 }
 
@@ -145,11 +152,9 @@ impl Check {
     fn run(self) -> anyhow::Result<()> {
         let settings = self.flags.read()?;
         let mut problems = settings.problems().to_vec();
-        problems.extend(serve::unfit(
-            settings.config(),
-            &self.flags.data_dir,
-            self.allow_plain_keys,
-        ));
+        let unfit = serve::unfit(settings.config(), &self.flags.data_dir, self.allow_plain_keys);
+        problems.extend(unfit.into_iter().map(|problem| settings.locate(problem)));
+        problems.sort_by_key(Problem::rank);
         if self.json {
             let problem = |problem: &Problem| {
                 json!({
@@ -165,7 +170,9 @@ impl Check {
         }
         match problems.len() {
             0 => {
-                output::talk("the settings are in order");
+                let file = self.flags.file().map(|file| file.display().to_string());
+                let file = file.unwrap_or_else(|| "no configuration file was named".to_owned());
+                output::talk(&format!("the settings are in order ({file})"));
                 Ok(())
             }
             1 => no("one problem"),

@@ -1,6 +1,6 @@
 //! What `dev` and `serve` take: every setting as a flag, and where settings and data lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use auth::Config;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -27,6 +27,11 @@ impl Flags {
     /// All settings of this start, from defaults, file, environment and flags.
     pub(crate) fn load(&self) -> anyhow::Result<Config> {
         Ok(self.read()?.into_config()?)
+    }
+
+    /// The configuration file, if one is named.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// The same, each with where it is from, and all that is wrong with them.

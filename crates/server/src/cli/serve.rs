@@ -57,14 +57,16 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
     checks.extend(others.into_iter().flatten().map(|path| refuse_shared_file(path)));
     checks.push(refuse_plain_http(config));
     checks.push(refuse_no_limits(config));
+    checks.push(telemetry::filter(&config.log).map(drop).map_err(Into::into));
     match config.database.url.as_deref() {
         Some(url) if url.starts_with("postgres") => {
             checks.push(refuse_memory_sessions(config));
             checks.push(refuse_plain_keys(config, allow_plain_keys));
         }
-        Some(url) => checks.push(refuse_shared_database(Path::new(
+        Some(url) if url.starts_with("sqlite:") => checks.push(refuse_shared_database(Path::new(
             url.trim_start_matches("sqlite:").trim_start_matches("//"),
         ))),
+        Some(_) => checks.push(refuse("database.url: it starts with sqlite:// or postgres://")),
         None => checks.push(refuse_shared_database(&database_file(data_dir))),
     }
     let refused = checks.into_iter().filter_map(Result::err);

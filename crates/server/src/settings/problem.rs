@@ -62,6 +62,14 @@ impl Problem {
         Self { hint, ..self }
     }
 
+    /// In which order problems are told: those of the file as they stand there, then all others.
+    pub(crate) fn rank(&self) -> (bool, usize) {
+        match &self.place {
+            Place::File { span, .. } => (false, span.start),
+            Place::Unnamed | Place::Named(_) => (true, 0),
+        }
+    }
+
     /// What is wrong, without where.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -145,6 +145,7 @@ impl Known<'_> {
             },
             "iss" => self.issuer(),
             "aud" => self.audience(),
+            "sub" if self.rules.is_some_and(|rules| rules.own) => self.id("sub", "the account"),
             "sub" => self.id("sub", "whom it is about"),
             "sid" => self.id("sid", "the login it belongs to"),
             "jti" => unchecked("its own id"),
@@ -218,7 +219,7 @@ impl Known<'_> {
         let named = self.parts.payload.texts("aud").unwrap_or_default();
         match rules.audiences.as_slice() {
             [] => {
-                let flag = "for somebody: say who you are with --audience";
+                let flag = "no audience was expected: name yours with --audience";
                 (State::Refused, flag.to_owned())
             }
             accepted if named.iter().any(|audience| accepted.contains(audience)) => {
@@ -290,7 +291,7 @@ fn made_at(id: &str) -> Option<i64> {
 /// One part of a token for people: its encoded text, and its members below it.
 pub(super) fn show(part: usize, encoded: &str, rows: &[Row], marks: bool) -> Vec<String> {
     /// Values stand below each other up to this width.
-    const WIDEST: usize = 38;
+    const WIDEST: usize = 46;
     let (label, style) = PARTS.get(part).copied().unwrap_or_default();
     let mut lines = vec![format!("{style}{label:<9}{style:#}  {style}{encoded}{style:#}")];
     let rows: Vec<&Row> = rows.iter().filter(|row| row.part == label).collect();

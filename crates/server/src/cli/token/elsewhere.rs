@@ -43,9 +43,9 @@ pub(super) fn elsewhere(algorithm: &str) -> Elsewhere {
         }
         "none" => "a sound verifier refuses it: it is not signed",
         _ => match measured {
-            Some((_, [])) => "every verifier that was measured accepts it",
-            Some(_) => "ES256 is accepted by all that were measured",
-            None => "not measured; ES256 is accepted by all verifiers that were",
+            Some((_, [])) => "accepted by all 17 verifiers that were measured",
+            Some(_) => "not accepted by all 17 verifiers that were measured; ES256 is",
+            None => "not measured; ES256 is accepted by all 17 verifiers that were",
         },
     };
     Elsewhere {

@@ -222,8 +222,8 @@ impl Findings {
         let algorithm = output::harmless(&self.algorithm());
         let Elsewhere { measured, refused_by, advice } = elsewhere(&algorithm);
         let mut lines = vec![format!("Elsewhere, {algorithm}: {advice}.")];
-        if let (Some(measured), [_, ..]) = (measured, refused_by) {
-            lines.push(format!("  Of {measured} verifiers that were measured these refuse it:"));
+        if measured.is_some() && !refused_by.is_empty() {
+            lines.push("  Refused by:".to_owned());
             lines.extend(refused_by.iter().map(|name| format!("  - {name}")));
         }
         let expiry = self.parts.payload.seconds("exp");
