@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod durability;
@@ -19,4 +21,8 @@ mod several;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod token;
+#[cfg(test)]
 mod tour;
+#[cfg(test)]
+mod typed;

@@ -8,7 +8,7 @@ use super::{
     claims::{Known, show},
     no_token,
     parts::{Parts, json},
-    times::{Moment, now, zone},
+    times::{self, Moment, zone},
 };
 use crate::cli::output;
 
@@ -17,6 +17,9 @@ use crate::cli::output;
 pub(super) struct Decode {
     #[command(flatten)]
     token: TokenArgument,
+    /// Tell times from this one: 1795536000, 2026-11-24T16:00:00Z, +2h, -10m.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, allow_hyphen_values = true)]
+    at: Option<i64>,
     /// Print one JSON object: `{"verified": false, "header", "payload", "signature", "times"}`.
     #[arg(long)]
     json: bool,
@@ -57,6 +60,7 @@ impl Decode {
             Ok(parts) => parts,
             Err(error) => return no_token(&error),
         };
+        let now = self.at.unwrap_or_else(times::now);
         let [header, payload, signature] = &parts.encoded;
         if self.json {
             output::data(&json(&Decoded {
@@ -64,12 +68,12 @@ impl Decode {
                 header: RawValue::from_string(json(&parts.header))?,
                 payload: RawValue::from_string(json(&parts.payload))?,
                 signature,
-                times: Times::of(&parts, now()),
+                times: Times::of(&parts, now),
             }));
             return Ok(());
         }
         let zone = zone();
-        let known = Known { parts: &parts, rules: None, verdict: None, now: now(), zone: &zone };
+        let known = Known { parts: &parts, rules: None, verdict: None, now, zone: &zone };
         let rows = known.rows();
         for (part, encoded) in [header, payload, signature].into_iter().enumerate() {
             for line in show(part, encoded, &rows, false) {

@@ -100,7 +100,7 @@ impl Sign {
         }
         let token = key.sign(&claims).map_err(|error| refuse(&error))?;
         let parts = Parts::read(&token).map_err(|no_token| refuse(&no_token.error))?;
-        let times = Times::of(&parts, times::now());
+        let times = Times::of(&parts, now);
         let expires = times.expiry().map(|expiry| match expiry.from_now {
             ahead @ 1.. => format!(", expires in {}", span(ahead.unsigned_abs())),
             past => format!(", expired {} ago", span(past.unsigned_abs())),

@@ -1,0 +1,229 @@
+//! `token` beside a running server: its own tokens, their end, its published keys.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::process::{PASSWORD, Server, answer, countersign, forge, secret_file};
+
+const SECRET: &str = "k8Jq2vXr7TzLw0NfYbHdGm4sPcEa9UiO";
+
+/// Runs `countersign token …` with this on stdin.
+fn token(arguments: &[&str], stdin: &str) -> Output {
+    let mut command = countersign();
+    command.arg("token").args(arguments).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("stdin").write_all(stdin.as_bytes()).expect("written");
+    child.wait_with_output().expect("it ends")
+}
+
+fn json_of(output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {said}"))
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path")
+}
+
+#[tokio::test]
+async fn a_token_of_the_installation_is_accepted_there_until_its_login_ends() {
+    let folder = tempdir().expect("folder");
+    let data = path(folder.path());
+    let server = Server::dev(folder.path(), &[]);
+    server.register("a@example.com").await;
+    let body = json!({ "email": "a@example.com", "password": PASSWORD });
+    let login = server.post("/login", body).await;
+    // The answer of the login goes straight in.
+    let verify = || token(&["verify", "--json", "--data-dir", data], &login.text);
+    let explain = || token(&["explain", "--json", "--data-dir", data], &login.text);
+    assert_eq!(verify().status.code(), Some(0));
+    assert_eq!(json_of(&verify())["claims"]["iss"], "countersign");
+    assert_eq!(json_of(&explain())["accepted"], true);
+
+    let access = login.json()["access_token"].as_str().expect("a token").to_owned();
+    let logout = server.request(Method::POST, "/logout").bearer_auth(&access);
+    assert_eq!(answer(logout).await.status, 200);
+    assert_eq!(verify().status.code(), Some(1));
+    let said = json_of(&verify());
+    assert_eq!((&said["check"], &said["code"]), (&json!("revocation"), &json!("token_revoked")));
+    assert_eq!(said["claims"], Value::Null, "what is not valid is not handed on");
+    assert_eq!(json_of(&explain())["check"], "revocation");
+    // The same without the server.
+    assert!(server.stop().success());
+    assert_eq!(json_of(&verify())["check"], "revocation");
+}
+
+#[tokio::test]
+async fn a_token_is_verified_by_the_keys_that_a_server_publishes() {
+    let folder = tempdir().expect("folder");
+    let server = Server::dev(folder.path(), &["--tokens-algorithm", "ES256"]);
+    server.register("a@example.com").await;
+    let access = server.login("a@example.com", PASSWORD).await;
+    let keys = format!("{}/.well-known/jwks.json", server.url);
+    let named = ["--jwks", &keys, "--audience", "countersign", "--issuer", "countersign"];
+    let verify = |access: &str| token(&[&["verify", "--json"], &named[..]].concat(), access);
+    assert_eq!(json_of(&verify(&access))["valid"], true);
+    let forged = forge(&access, |payload| payload.replace("\"user\"", "\"admin\""));
+    assert_eq!(json_of(&verify(&forged))["code"], "signature_invalid");
+
+    // The same set from a file.
+    let set = answer(server.request(Method::GET, "/.well-known/jwks.json")).await.text;
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, set).expect("written");
+    let by_file = ["verify", "--json", "--key", path(&file), "--audience", "countersign"];
+    assert_eq!(json_of(&token(&by_file, &access))["valid"], true);
+
+    // It publishes no metadata of OpenID Connect.
+    let discovered = token(&["verify", "--issuer", &server.url], &access);
+    assert_eq!(discovered.status.code(), Some(3));
+    // A server that has only secrets publishes none of them.
+    let other = tempdir().expect("folder");
+    let secret = Server::dev(other.path(), &[]);
+    let keys = format!("{}/.well-known/jwks.json", secret.url);
+    let none = token(&["verify", "--json", "--jwks", &keys], &access);
+    assert_eq!(json_of(&none)["check"], "key");
+}
+
+#[test]
+fn looking_at_a_token_makes_no_installation() {
+    let folder = tempdir().expect("folder");
+    let data = folder.path().join("data");
+    let arguments = ["--data-dir", path(&data)];
+    let signed = signed(folder.path(), &["--subject", "alice"]);
+    let verified = token(&[&["verify"], &arguments[..]].concat(), &signed);
+    assert_eq!(verified.status.code(), Some(2));
+    let explained = token(&[&["explain", "--json"], &arguments[..]].concat(), &signed);
+    assert_eq!(
+        (explained.status.code(), &json_of(&explained)["accepted"]),
+        (Some(1), &Value::Null)
+    );
+    assert!(!data.exists());
+}
+
+/// A token of [`SECRET`], and the file `secret` beside it.
+fn signed(folder: &Path, arguments: &[&str]) -> String {
+    let secret = secret_file(folder, "secret", SECRET);
+    let sign = ["sign", "--secret-file", path(&secret), "--at", "1800000000"];
+    let output = token(&[&sign, arguments].concat(), "");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+#[test]
+fn what_explain_marks_is_what_the_verdict_names() {
+    let folder = tempdir().expect("folder");
+    let tokens = [
+        &["--subject", "alice"][..],
+        &["--issuer", "me"],
+        &["--issuer", "me", "--audience", "posts"],
+        &["--issuer", "me", "--audience", "posts", "--audience", "comments"],
+        &["--issuer", "you", "--audience", "posts"],
+        &["--issuer", "me", "--audience", "posts", "--valid-in", "5m"],
+        &["--issuer", "me", "--audience", "posts", "--expires-in", "1s"],
+        &["--issuer", "me", "--audience", "posts", "--claim", "exp=1800000600.5"],
+        &["--issuer", "me", "--audience", "posts", "--typ", "at+jwt"],
+        &["--issuer", "me", "--audience", "posts", "--kid", "other"],
+    ]
+    .map(|arguments| signed(folder.path(), arguments));
+    let secret = folder.path().join("secret");
+    let rules = [
+        &[][..],
+        &["--issuer", "me"],
+        &["--audience", "posts"],
+        &["--audience", "x", "--audience", "posts", "--issuer", "me"],
+        &["--audience", "posts", "--typ", "at+jwt"],
+    ];
+    let times =
+        ["1800000000", "1800000030", "1800000031", "1800000270", "1800000630", "1800000631"];
+    // The member that each check is about.
+    let about = [
+        ("header", "typ"),
+        ("expiry", "exp"),
+        ("not_before", "nbf"),
+        ("issuer", "iss"),
+        ("audience", "aud"),
+    ];
+    let (mut seen, mut accepted) = (std::collections::BTreeSet::new(), 0);
+    for text in &tokens {
+        for rules in rules {
+            for time in times {
+                let named = ["explain", "--json", "--secret-file", path(&secret), "--at", time];
+                let told = json_of(&token(&[&named, rules].concat(), text));
+                let refused: Vec<&str> = told["members"]
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter(|member| member["state"] == "refused")
+                    .filter_map(|member| member["name"].as_str())
+                    .collect();
+                if told["accepted"] == true {
+                    assert_eq!(refused, [""; 0], "{told}");
+                    accepted += 1;
+                    continue;
+                }
+                let check = told["check"].as_str().expect("a check");
+                seen.insert(check.to_owned());
+                let (_, name) = about.iter().find(|(own, _)| *own == check).expect(check);
+                assert!(refused.contains(name), "{check}: {told}");
+                // Nothing that is judged earlier is marked, or it would have been the verdict.
+                let earlier = about.iter().take_while(|(own, _)| *own != check);
+                for (_, name) in earlier {
+                    assert!(!refused.contains(name), "{check}, {name}: {told}");
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), about.len(), "{seen:?}");
+    assert!(accepted > 20, "{accepted}");
+}
+
+#[test]
+fn a_secret_comes_from_stdin_a_file_or_the_environment_and_is_never_shown() {
+    let folder = tempdir().expect("folder");
+    let secret = secret_file(folder.path(), "secret", &format!("{SECRET}\n"));
+    let sign = ["sign", "--at", "1800000000", "--subject", "alice"];
+    let by_stdin = token(&[&sign[..], &["--secret-file", "-"]].concat(), SECRET);
+    let by_file = token(&[&sign[..], &["--secret-file", path(&secret)]].concat(), "");
+    let mut command = countersign();
+    command.arg("token").args(sign).args(["--secret-env", "MY_SECRET"]).env("MY_SECRET", SECRET);
+    let by_environment = command.output().expect("it runs");
+    assert_eq!(by_stdin.stdout, by_file.stdout);
+    assert_eq!(by_stdin.stdout, by_environment.stdout);
+    for output in [&by_stdin, &by_file, &by_environment] {
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(SECRET));
+    }
+    // Nor is one that is refused.
+    let refused = token(&[&sign[..], &["--secret-file", "-"]].concat(), "hunter2");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("hunter2"));
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed_for_every_command() {
+    let run = |arguments: &[&str]| {
+        let output = countersign().args(arguments).output().expect("it runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell]);
+        assert!(script.contains("explain") && script.contains("secret-file"), "{shell}");
+    }
+    assert!(run(&["man"]).starts_with(".ie"));
+    let folder = tempdir().expect("folder");
+    let pages = run(&["man", "--out", path(&folder.path().join("man"))]);
+    for name in ["countersign", "countersign-serve", "countersign-token-explain"] {
+        let page = folder.path().join(format!("man/{name}.1"));
+        assert!(pages.contains(&format!("{name}.1\n")), "{pages}");
+        assert!(std::fs::read_to_string(page).expect("a page").contains(".TH"));
+    }
+}
