@@ -32,7 +32,7 @@ enum Command {
     /// Start the server for production.
     Serve(serve::Serve),
     /// Make, check and read tokens.
-    Token(token::Token),
+    Token(Box<token::Token>),
     /// See the settings, where each is from, and what is wrong with them.
     Config(config::Settings),
     /// Print the completions for a shell.

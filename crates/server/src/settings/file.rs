@@ -78,7 +78,7 @@ fn unknown(section: &str, name: &str) -> Problem {
     let beside = Setting::all().filter(|setting| setting.section == section);
     let meant = Setting::all()
         .find(|setting| setting.name == name)
-        .map(|setting| setting.key())
+        .map(Setting::key)
         .or_else(|| nearest(name, beside.map(|setting| setting.name.to_owned())))
         .or_else(|| nearest(&format!("{section}.{name}"), Setting::all().map(Setting::key)));
     Problem::new(format!("{section}.{name} is no setting"))

@@ -137,12 +137,10 @@ fn what_explain_marks_is_what_the_verdict_names() {
     let rules = [
         &[][..],
         &["--issuer", "me"],
-        &["--audience", "posts"],
         &["--audience", "x", "--audience", "posts", "--issuer", "me"],
         &["--audience", "posts", "--typ", "at+jwt"],
     ];
-    let times =
-        ["1800000000", "1800000030", "1800000031", "1800000270", "1800000630", "1800000631"];
+    let times = ["1800000000", "1800000030", "1800000270", "1800000631"];
     // The member that each check is about.
     let about = [
         ("header", "typ"),

@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn an_id_says_when_it_was_made_and_only_a_canonical_one_is_taken() {
-        assert_eq!(made_at("0198a3c2-7d4e-7b11-9f63-2b1de9f0c4aa"), Some(1_755_116_240));
+        assert_eq!(made_at("0198a3c2-7d4e-7b11-9f63-2b1de9f0c4aa"), Some(1_755_094_089));
         for other in [
             "0198A3C2-7D4E-7B11-9F63-2B1DE9F0C4AA",
             "0198a3c2-7d4e-4b11-9f63-2b1de9f0c4aa",

@@ -79,8 +79,7 @@ impl Explain {
         };
         let (mut rules, mut verdict) = (None, None);
         if let Some(judge) = judge {
-            let answer = judge.judge(&token).await?;
-            verdict = Some(answer.map_err(|refused| with_keys(refused, &parts, judge.keys())));
+            verdict = Some(judge.judge(&token, &parts).await?);
             rules = Some(judge.rules.clone());
             judge.close().await;
         }
@@ -104,27 +103,6 @@ impl Explain {
     }
 }
 
-/// Says of keys that are at hand what they are, where that is why they do not fit.
-fn with_keys(mut refused: Refused, parts: &Parts, keys: Option<&jwt::Jwks>) -> Refused {
-    let Some(keys) = keys else { return refused };
-    let list = |names: Vec<String>| names.join(", ");
-    match refused.check {
-        Check::Algorithm => {
-            let names = keys.iter().map(|key| key.algorithm().name().to_owned()).collect();
-            refused.detail = format!("{}, which is for {}", refused.detail, list(names));
-        }
-        Check::Key if parts.header.value("kid").is_none() => {
-            refused.detail = format!("it names no key, and there are {}", keys.len());
-        }
-        Check::Key => {
-            let names = keys.iter().filter_map(|key| key.kid().map(str::to_owned)).collect();
-            refused.detail = format!("not one of the keys that are known: {}", list(names));
-        }
-        _ => {}
-    }
-    refused
-}
-
 impl Findings {
     fn signature(&self) -> State {
         match &self.verdict {
@@ -141,13 +119,11 @@ impl Findings {
 
     fn to_json(&self) -> anyhow::Result<String> {
         let refused = self.verdict.as_ref().and_then(|verdict| verdict.as_ref().err());
-        let member = |row: &Row| -> anyhow::Result<_> {
-            row.value.clone().map(RawValue::from_string).transpose().map_err(Into::into)
-        };
+        let value = |row: &Row| row.value.clone().map(RawValue::from_string).transpose();
         let mut members = Vec::new();
         for row in &self.rows {
             let Row { part, name, state, meaning, .. } = row;
-            members.push(Member { part, name, value: member(row)?, state: *state, meaning });
+            members.push(Member { part, name, value: value(row)?, state: *state, meaning });
         }
         Ok(json(&Explained {
             accepted: self.verdict.as_ref().map(Result::is_ok),

@@ -1,6 +1,6 @@
 //! Whether a token is accepted: by a key that was named, by an issuer's keys, or by the installation here.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::Context;
 use auth::{Auth, Clock, Config, config::parse_duration};
@@ -9,9 +9,9 @@ use clap::Args;
 use guard::{Denied, RemoteKeys};
 use jwt::{Jwks, Timestamp, Verifier, VerifyingKey};
 
-use super::{TokenArgument, keys::KeyArguments, times};
+use super::{TokenArgument, keys::KeyArguments, parts::Parts, times};
 use crate::{
-    cli::{flags::Installation, instance::database_file},
+    cli::{flags::Installation, instance::database_file, output::harmless},
     settings::Refusal,
 };
 
@@ -296,10 +296,16 @@ impl Judge {
     ///
     /// # Errors
     /// When it cannot be had.
-    pub(super) async fn judge(&self, token: &str) -> anyhow::Result<Result<(), Refused>> {
+    pub(super) async fn judge(
+        &self,
+        token: &str,
+        parts: &Parts,
+    ) -> anyhow::Result<Result<(), Refused>> {
         let auth = match &self.keys {
             Keys::Known(verifier) => {
-                return Ok(verifier.verify::<()>(token).map(drop).map_err(Refused::from));
+                let verdict = verifier.verify::<()>(token).map(drop);
+                let refused = |error| with_keys(Refused::from(error), parts, verifier.keys());
+                return Ok(verdict.map_err(refused));
             }
             Keys::Installation(auth) => auth,
         };
@@ -313,20 +319,32 @@ impl Judge {
         }
     }
 
-    /// What is known of the keys: their algorithms and names.
-    pub(super) fn keys(&self) -> Option<&Jwks> {
-        match &self.keys {
-            Keys::Known(verifier) => Some(verifier.keys()),
-            Keys::Installation(_) => None,
-        }
-    }
-
     /// Lets go of the database.
     pub(super) async fn close(self) {
         if let Keys::Installation(auth) = self.keys {
             auth.db().close().await;
         }
     }
+}
+
+/// Says of keys that are at hand what they are, where that is why they do not fit.
+fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks) -> Refused {
+    let detail = match (refused.check, parts.header.text("kid")) {
+        (Check::Algorithm, _) => {
+            let said = harmless(&parts.header.text("alg").unwrap_or_default());
+            let names: BTreeSet<_> = keys.iter().map(|key| key.algorithm().name()).collect();
+            let names: Vec<_> = names.into_iter().collect();
+            format!("it says {said}, and what verifies is for {}", names.join(", "))
+        }
+        (Check::Key, _) if keys.is_empty() => "there are no keys to verify with".to_owned(),
+        (Check::Key, None) => format!("it names no key, and there are {}", keys.len()),
+        (Check::Key, Some(_)) => {
+            let names: Vec<_> = keys.iter().filter_map(|key| key.kid()).map(harmless).collect();
+            format!("it names none of the keys that are known: {}", names.join(", "))
+        }
+        _ => return refused,
+    };
+    Refused { detail, ..refused }
 }
 
 fn of_installation(denied: &Denied) -> Refused {

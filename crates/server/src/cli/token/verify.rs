@@ -59,7 +59,7 @@ impl Verify {
             Ok(parts) => parts,
             Err(no_token) => return self.refuse(&no_token.into(), None),
         };
-        let verdict = judge.judge(&token).await?;
+        let verdict = judge.judge(&token, &parts).await?;
         let rules = judge.rules.clone();
         judge.close().await;
         let now = rules.now;
@@ -71,7 +71,9 @@ impl Verify {
                 let row = known.rows().into_iter().find(|row| row.name == name)?;
                 let value = row.value.map(|value| format!(" is {}", harmless(&value)));
                 let said = format!("{name}{}: {}", value.unwrap_or_default(), row.meaning);
-                (row.state == State::Refused).then_some(said)
+                // The member says no more than the refusal itself.
+                let new = row.state == State::Refused && row.meaning != refused.detail;
+                new.then_some(said)
             });
             return self.refuse(refused, said.as_deref());
         }
