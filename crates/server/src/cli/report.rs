@@ -32,7 +32,7 @@ pub(crate) fn problems(problems: &[Problem]) {
     let drawn = stderr().is_terminal();
     for problem in problems {
         match problem.excerpt() {
-            Some(_) if drawn => draw(problem),
+            Some(_) if drawn => output::talk(draw(problem).trim_end()),
             excerpt => {
                 output::talk(&format!("{ERROR}error:{ERROR:#} {problem}"));
                 excerpt.iter().for_each(|excerpt| output::talk(excerpt));
@@ -46,13 +46,12 @@ fn hint_line(hint: &str) {
     output::talk(&format!("{HINT}hint:{HINT:#} {hint}"));
 }
 
-fn draw(problem: &Problem) {
+/// For a terminal; where no colours are wanted they are lost on the way out.
+fn draw(problem: &Problem) -> String {
     let mut text = String::new();
-    let theme = GraphicalTheme::unicode();
-    // What is not to be coloured loses its colours on the way out.
-    if GraphicalReportHandler::new_themed(theme).render_report(&mut text, problem).is_ok() {
-        output::talk(text.trim_end());
-    }
+    let drawn = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
+        .render_report(&mut text, problem);
+    if drawn.is_ok() { text } else { problem.to_string() }
 }
 
 /// What to try next, where the error does not say so itself.
@@ -72,5 +71,27 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
             Some("start it as the user who owns the files, or choose others")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_drawn_with_its_line_and_what_to_try() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("x.toml");
+        std::fs::write(&file, "[mail]\nurll = \"smtps://u:hunter2@h\"\n").expect("written");
+        let settings = Settings::read(Some(&file), std::iter::empty(), &[]).expect("read");
+        let [problem] = settings.problems() else { panic!("one problem: {settings:?}") };
+        let drawn = anstream::adapter::strip_str(&draw(problem)).to_string();
+        for text in ["mail.urll is no setting", "x.toml:2:1", "2 │ urll = ", "did you mean url?"]
+        {
+            assert!(drawn.contains(text), "{text}: {drawn}");
+        }
+        assert!(!drawn.contains("hunter2"), "{drawn}");
     }
 }

@@ -4,8 +4,11 @@ use std::{
     io::Write,
     path::Path,
     process::{Output, Stdio},
+    time::Duration,
 };
 
+use auth::testing::Place;
+use jwt::{Algorithm, Claims, Jwks, SigningKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -16,8 +19,13 @@ const SECRET: &str = "k8Jq2vXr7TzLw0NfYbHdGm4sPcEa9UiO";
 
 /// Runs `countersign token …` with this on stdin.
 fn token(arguments: &[&str], stdin: &str) -> Output {
+    token_where(&[], arguments, stdin)
+}
+
+/// The same, with these settings in the environment.
+fn token_where(environment: &[(&str, &str)], arguments: &[&str], stdin: &str) -> Output {
     let mut command = countersign();
-    command.arg("token").args(arguments).stdin(Stdio::piped());
+    command.arg("token").args(arguments).envs(environment.iter().copied()).stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
     child.stdin.take().expect("stdin").write_all(stdin.as_bytes()).expect("written");
@@ -59,6 +67,35 @@ async fn a_token_of_the_installation_is_accepted_there_until_its_login_ends() {
     // The same without the server.
     assert!(server.stop().success());
     assert_eq!(json_of(&verify())["check"], "revocation");
+}
+
+#[tokio::test]
+async fn an_installation_on_postgres_judges_by_its_settings() {
+    let Some(place) = Place::postgres().await else { return };
+    let folder = tempdir().expect("folder");
+    let secret = secret_file(folder.path(), "secret", SECRET);
+    let environment = [
+        ("COUNTERSIGN_DATABASE__URL", &*place.url),
+        ("COUNTERSIGN_KEYS__SECRET_FILE", path(&secret)),
+        ("COUNTERSIGN_TOKENS__AUDIENCE", "posts"),
+    ];
+    let mut serve = countersign();
+    serve.args(["serve", "--listen", "127.0.0.1:0"]).envs(environment);
+    let server = Server::start(serve);
+    server.register("a@example.com").await;
+    let access = server.login("a@example.com", PASSWORD).await;
+    let verify = || json_of(&token_where(&environment, &["verify", "--json"], &access));
+    assert_eq!(verify()["claims"]["aud"], "posts");
+    let logout = server.request(Method::POST, "/logout").bearer_auth(&access);
+    assert_eq!(answer(logout).await.status, 200);
+    assert_eq!(verify()["check"], "revocation");
+    let other = [environment[0], environment[1]];
+    let other = token_where(&other, &["explain", "--json"], &access);
+    assert_eq!(json_of(&other)["check"], "audience");
+    assert!(server.stop().success());
+    place.remove().await;
+    let gone = token_where(&environment, &["verify"], &access);
+    assert_eq!(gone.status.code(), Some(3));
 }
 
 #[tokio::test]
@@ -115,6 +152,44 @@ fn signed(folder: &Path, arguments: &[&str]) -> String {
     let output = token(&[&sign, arguments].concat(), "");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+#[test]
+fn the_key_decides_the_algorithm_and_explain_says_so() {
+    let folder = tempdir().expect("folder");
+    let rsa = SigningKey::generate(Algorithm::Ps256).expect("a key");
+    let key = folder.path().join("rsa.pem");
+    std::fs::write(&key, &*rsa.expose_pkcs8_pem().expect("a key")).expect("written");
+    let key = path(&key);
+    let signed = token(&["sign", "--key", key, "--algorithm", "PS256", "--subject", "alice"], "");
+    let signed = String::from_utf8(signed.stdout).expect("text");
+    let verify =
+        |more: &[&str]| token(&[&["verify", "--json", "--key", key], more].concat(), &signed);
+    assert_eq!(json_of(&verify(&["--algorithm", "PS256"]))["valid"], true);
+    // Without a word an RSA key is for RS256, whatever the token says.
+    assert_eq!(json_of(&verify(&[]))["detail"], "it says PS256, and the key is for RS256");
+
+    // In a set each is found by its name.
+    let others = [Algorithm::Es256, Algorithm::EdDsa];
+    let others = others.map(|algorithm| {
+        SigningKey::generate(algorithm).expect("a key").with_kid(algorithm.name())
+    });
+    let set = Jwks::new(others.iter().map(SigningKey::verifying_key)).expect("a set").to_json();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, set).expect("written");
+    let explain = |kid: &str| {
+        let signing = others[0].clone().with_kid(kid);
+        let claims = Claims::new(()).expires_in(Duration::from_secs(60));
+        let text = signing.sign(&claims).expect("a token");
+        json_of(&token(&["explain", "--json", "--key", path(&file)], &text))
+    };
+    assert_eq!(explain("ES256")["accepted"], true);
+    let unknown = explain("other");
+    assert_eq!(unknown["detail"], "it names none of the keys that are known: ES256, EdDSA");
+    let kid = |member: &&Value| member["name"] == "kid";
+    let members = unknown["members"].as_array().expect("a list");
+    assert_eq!(members.iter().find(kid).expect("a kid")["state"], "refused");
+    assert_eq!(explain("EdDSA")["check"], "algorithm");
 }
 
 #[test]

@@ -334,7 +334,8 @@ fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks) -> Refused {
             let said = harmless(&parts.header.text("alg").unwrap_or_default());
             let names: BTreeSet<_> = keys.iter().map(|key| key.algorithm().name()).collect();
             let names: Vec<_> = names.into_iter().collect();
-            format!("it says {said}, and what verifies is for {}", names.join(", "))
+            let keys = if keys.len() == 1 { "the key is" } else { "the keys are" };
+            format!("it says {said}, and {keys} for {}", names.join(", "))
         }
         (Check::Key, _) if keys.is_empty() => "there are no keys to verify with".to_owned(),
         (Check::Key, None) => format!("it names no key, and there are {}", keys.len()),
