@@ -121,6 +121,7 @@ mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
+mod jobs; // periodic work, by one instance at a time
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do

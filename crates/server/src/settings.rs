@@ -28,6 +28,9 @@ const PREFIX: &str = "COUNTERSIGN_";
 const NOT_SETTINGS: [&str; 3] =
     ["COUNTERSIGN_CONFIG", "COUNTERSIGN_DATA_DIR", "COUNTERSIGN_TEST_POSTGRES"];
 
+/// Settings whose value itself is a secret.
+const SECRET: [(&str, &str); 1] = [("keys", "master_key")];
+
 /// Something about the settings that has to be changed before the server can start.
 #[derive(Debug)]
 pub struct Refusal(pub String);
@@ -91,6 +94,12 @@ impl Setting {
     #[must_use]
     pub fn flag(self) -> String {
         format!("{}-{}", self.section, self.name).replace('_', "-")
+    }
+
+    /// Says whether its value is a secret: those never stand on a command line, where others on the machine see them.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        SECRET.contains(&(self.section, self.name))
     }
 
     /// What it is for.
@@ -235,6 +244,9 @@ impl Settings {
         Setting::all().map(|setting| {
             let given = self.given.iter().rev().find(|one| one.setting.key() == setting.key());
             match given {
+                Some(given) if setting.is_secret() => {
+                    (setting, Some(Value::from("***")), given.origin.clone())
+                }
                 Some(given) => (setting, Some(covered(&given.value)), given.origin.clone()),
                 None => {
                     let default = setting.default.and_then(|default| Value::try_from(default).ok());
@@ -321,8 +333,16 @@ fn single(setting: Setting, text: &str, origin: Origin, name: String) -> Result<
     let value = setting.value(text);
     match layer(setting, &value) {
         Ok(_) => Ok(Given { setting, value, origin, place: Problem::new("").named(name) }),
-        Err(error) => Err(Problem::new(error.message().trim_end()).named(name)),
+        Err(error) => Err(Problem::new(why(setting, &error)).named(name)),
     }
+}
+
+/// Why a value is refused; of a secret that is not more than that it is.
+fn why(setting: Setting, error: &toml::de::Error) -> String {
+    if setting.is_secret() {
+        return format!("{} is not what it has to be", setting.key());
+    }
+    error.message().trim_end().to_owned()
 }
 
 /// A layer with one setting.
@@ -394,7 +414,11 @@ mod tests {
             ("keys.secret_file", "one,two"),
             ("keys.private_key_file", "key.pem"),
             ("keys.master_key_file", "master"),
+            ("keys.master_key", "abababababababababababababababababababababababababababababababab"),
+            ("keys.previous_master_key_file", "previous"),
             ("keys.rotation", "7d"),
+            ("keys.publish_ahead", "10m"),
+            ("keys.retain", "2h"),
             ("limits.enabled", "false"),
             ("mail.url", "smtp://localhost"),
             ("mail.password_file", "password"),

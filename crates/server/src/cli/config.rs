@@ -183,5 +183,5 @@ impl Check {
 
 fn no(said: &str) -> anyhow::Result<()> {
     output::talk(said);
-    Err(No.into())
+    Err(No("").into())
 }

@@ -5,6 +5,7 @@ mod config;
 mod dev;
 mod flags;
 mod instance;
+mod key;
 mod man;
 mod output;
 mod report;
@@ -39,7 +40,21 @@ enum Command {
     Completions(completions::Completions),
     /// Print the manual page.
     Man(man::Man),
+    /// Make, list, rotate, revoke, import and export signing keys.
+    Key(key::Key),
 }
+
+/// The answer of a command is no; the text says so, unless it was said before.
+#[derive(Debug)]
+pub(crate) struct No(pub(crate) &'static str);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for No {}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -64,6 +79,7 @@ pub fn main() -> ExitCode {
                 Ok(())
             }
             Command::Man(man) => man.run(),
+            Command::Key(key) => key.run().await,
         }
     });
     match outcome {
@@ -75,19 +91,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The answer is no, as the command was asked: nothing went wrong, and there is nothing more to say.
-#[derive(Debug)]
-pub(crate) struct No;
-
-impl fmt::Display for No {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no")
-    }
-}
-
-impl std::error::Error for No {}
-
-/// The answer is no: a token is not valid, a check failed.
+/// The answer is no: a token is not valid, a check failed; what was asked for is not there, cannot be, or was called
+/// off.
 const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
@@ -95,16 +100,18 @@ const USAGE: u8 = 2;
 const ENVIRONMENT: u8 = 3;
 
 fn code(error: &anyhow::Error) -> u8 {
+    let refused = |cause: &(dyn std::error::Error + 'static)| {
+        use auth::Error::{KeyExists, KeyInFile, NotFound};
+        cause.is::<No>() || matches!(cause.downcast_ref(), Some(KeyExists | KeyInFile | NotFound))
+    };
+    if error.chain().any(refused) {
+        return NO;
+    }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
+        use auth::Error::{Configuration, KeyRefused};
         cause.is::<Refusal>()
             || cause.is::<Problems>()
-            || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
+            || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
     };
-    if error.is::<No>() {
-        NO
-    } else if error.chain().any(configuration) {
-        USAGE
-    } else {
-        ENVIRONMENT
-    }
+    if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
 }

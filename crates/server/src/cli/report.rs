@@ -15,7 +15,7 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// Says what went wrong.
 pub(crate) fn error(error: &anyhow::Error) {
-    if error.is::<No>() {
+    if let Some(No("")) = error.downcast_ref() {
         return;
     }
     if let Some(Problems(problems)) = error.downcast_ref() {

@@ -42,7 +42,7 @@ impl Serve {
             return Err(Problems(unfit).into());
         }
         warn_of_plain_secret(&config);
-        let instance = Instance::open(config, data_dir).await?;
+        let instance = Instance::open(config, data_dir, |builder| builder).await?;
         refuse_seeded_accounts(&instance, data_dir).await?;
         instance.run(Router::new(), Hosts::Any, || {}).await
     }
@@ -53,7 +53,7 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
     let keys = &config.keys;
     let mut checks: Vec<anyhow::Result<()>> = Vec::new();
     checks.extend(keys.secret_file.iter().map(|path| refuse_weak_secret(path)));
-    let others = [&keys.private_key_file, &keys.master_key_file];
+    let others = [&keys.private_key_file, &keys.master_key_file, &keys.previous_master_key_file];
     checks.extend(others.into_iter().flatten().map(|path| refuse_shared_file(path)));
     checks.push(refuse_plain_http(config));
     checks.push(refuse_no_limits(config));
@@ -126,7 +126,7 @@ fn refuse_plain_keys(config: &Config, allowed: bool) -> anyhow::Result<()> {
     } else {
         keys.private_key_file.is_some()
     };
-    if !in_file && keys.master_key_file.is_none() && !allowed {
+    if !in_file && !has_master_key(config) && !allowed {
         return refuse(
             "signing keys would lie unencrypted in PostgreSQL: set keys.master_key_file (make one \
              with: openssl rand -hex 32), keep the key in keys.secret_file or keys.private_key_file, or \
@@ -136,10 +136,14 @@ fn refuse_plain_keys(config: &Config, allowed: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn has_master_key(config: &Config) -> bool {
+    config.keys.master_key_file.is_some() || config.keys.master_key.is_some()
+}
+
 /// Warns of a server secret that whoever reads the database has.
 fn warn_of_plain_secret(config: &Config) {
     let postgres = config.database.url.as_deref().is_some_and(|url| url.starts_with("postgres"));
-    if postgres && config.keys.master_key_file.is_none() {
+    if postgres && !has_master_key(config) {
         tracing::warn!(
             "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
              tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"

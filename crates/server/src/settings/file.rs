@@ -11,11 +11,46 @@ use toml::{
 use super::{
     Given, Origin, Setting, layer,
     problem::{File, Problem, nearest},
+    why,
 };
+
+/// The text of a file with only those values left that are known to be no secrets: not those of secrets, nor those of
+/// names that are not known, which may be misspelled. What is covered keeps its length.
+fn cover(text: &str) -> String {
+    let shown = |name: &str| {
+        let name = name.trim().rsplit('.').next().unwrap_or_default().trim_matches(['"', '\'']);
+        Setting::all().any(|setting| setting.name == name && !setting.is_secret())
+    };
+    let covered = |text: &str| -> String {
+        let star = |byte: u8| if byte == b'\n' { '\n' } else { '*' };
+        text.bytes().map(star).collect()
+    };
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find('\n').map_or(rest.len(), |at| at + 1);
+        let (line, behind) = rest.split_at(end);
+        rest = behind;
+        match line.split_once('=') {
+            Some((name, value)) if !name.trim_start().starts_with('#') && !shown(name) => {
+                whole.push_str(name);
+                whole.push('=');
+                whole.push_str(&covered(value));
+                // A text of several lines has no end that could be relied on.
+                if value.contains("\"\"\"") || value.contains("'''") {
+                    whole.push_str(&covered(rest));
+                    rest = "";
+                }
+            }
+            _ => whole.push_str(line),
+        }
+    }
+    whole
+}
 
 /// What a file gives, and what is wrong with it.
 pub(super) fn read(path: &Path, text: &str) -> (Vec<Given>, Vec<Problem>) {
-    let file = File::new(path, text);
+    let file = File::new(path, &cover(text));
     let (mut given, mut problems) = (Vec::new(), Vec::new());
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -64,8 +99,7 @@ fn setting(
     };
     let span = value.span();
     let refuse = |error: toml::de::Error| {
-        Problem::new(format!("{}: {}", setting.key(), error.message().trim_end()))
-            .at(file, span.clone())
+        Problem::new(format!("{}: {}", setting.key(), why(setting, &error))).at(file, span.clone())
     };
     let value = Value::deserialize(ValueDeserializer::from(value.clone())).map_err(&refuse)?;
     layer(setting, &value).map_err(&refuse)?;

@@ -140,11 +140,14 @@ fn every_setting_stands_in_the_reference_with_its_variable_flag_and_default() {
         .map(|setting| {
             let long = setting.flag();
             let flag = serve.get_arguments().find(|flag| flag.get_long() == Some(&long));
-            let aliases = flag.expect("a flag").get_visible_aliases().unwrap_or_default();
-            let flags = std::iter::once(long.as_str()).chain(aliases);
-            let flags: Vec<String> = flags.map(|flag| code(format!("--{flag}"))).collect();
+            assert_eq!(flag.is_none(), setting.is_secret(), "{long}");
+            let flags = flag.map_or("none".to_owned(), |flag| {
+                let aliases = flag.get_visible_aliases().unwrap_or_default();
+                let flags = std::iter::once(long.as_str()).chain(aliases);
+                flags.map(|flag| code(format!("--{flag}"))).collect::<Vec<_>>().join(", ")
+            });
             let default = setting.default().map_or_else(|| "none".to_owned(), code);
-            vec![code(setting.key()), code(setting.variable()), flags.join(", "), default]
+            vec![code(setting.key()), code(setting.variable()), flags, default]
         })
         .collect();
     let written = rows(&text("docs/reference/config.md"), "setting");
@@ -215,19 +218,16 @@ fn leaves(command: &clap::Command) -> Vec<(String, &clap::Command)> {
 fn every_command_and_flag_stands_in_the_reference() {
     let reference = text("docs/reference/cli.md");
     let command = Cli::command();
-    let own = |flag: &&Arg| flag.get_help_heading().is_none() && flag.get_id() != "help";
+    let own = |flag: &&Arg| {
+        flag.get_help_heading().is_none() && flag.get_id() != "help" && !flag.is_positional()
+    };
     let mut commands = BTreeSet::new();
     for (name, command) in leaves(&command) {
         let section = section(&reference, &format!("## {}", code(&name)));
         commands.insert(name.clone());
         let mut flags = BTreeMap::new();
         for flag in command.get_arguments().filter(own) {
-            let Some(long) = flag.get_long() else {
-                let name = flag.get_value_names().and_then(|names| names.first()).expect("a name");
-                let default = flag.get_default_values().first().and_then(|value| value.to_str());
-                flags.insert(code(name), default.map_or_else(|| "required".to_owned(), code));
-                continue;
-            };
+            let long = flag.get_long().expect("a long flag");
             let value = flag.get_value_names().filter(|_| flag.get_action().takes_values());
             let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
             let default = flag.get_default_values().first().and_then(|value| value.to_str());
@@ -245,7 +245,8 @@ fn every_command_and_flag_stands_in_the_reference() {
         if flags.is_empty() {
             continue;
         }
-        let written = rows(section, "flag").into_iter().map(|row| (row[0].clone(), row[1].clone()));
+        let written = rows(section, "flag").into_iter().filter(|row| row[0].starts_with("`--"));
+        let written = written.map(|row| (row[0].clone(), row[1].clone()));
         assert_eq!(written.collect::<BTreeMap<_, _>>(), flags, "{name}");
     }
     let written = reference.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));

@@ -99,7 +99,7 @@ impl Explain {
         } else {
             findings.to_text().iter().for_each(|line| output::data(line));
         }
-        if matches!(findings.verdict, Some(Ok(()))) { Ok(()) } else { Err(No.into()) }
+        if matches!(findings.verdict, Some(Ok(()))) { Ok(()) } else { Err(No("").into()) }
     }
 }
 

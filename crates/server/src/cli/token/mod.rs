@@ -111,7 +111,7 @@ fn no_token(no_token: &NoToken) -> anyhow::Result<()> {
     if let Some(guess) = no_token.guess {
         output::talk(&format!("  {guess}"));
     }
-    Err(No.into())
+    Err(No("").into())
 }
 
 /// More than any key, key set or token is long.

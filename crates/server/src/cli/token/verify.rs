@@ -121,7 +121,7 @@ impl Verify {
         if let Some(said) = said {
             output::talk(&format!("  {said}"));
         }
-        Err(No.into())
+        Err(No("").into())
     }
 }
 
