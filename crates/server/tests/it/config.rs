@@ -81,6 +81,25 @@ fn no_output_shows_a_password() {
             assert!(said.len() > 20 && !said.contains("hunter2"), "{text}: {said}");
         }
     }
+    // A secret that is a value, right or wrong, misspelled or unfinished.
+    for text in [
+        "[keys]\nmaster_key = \"hunter2hunter2\"\n",
+        "[keys]\nmaster_key = [\"hunter2\"]\n",
+        "[keys]\nmaster_kye = \"hunter2\"\n",
+        "[tokens]\nmaster_key = \"hunter2\"\n",
+        "[keys]\nmaster_key = \"hunter2\n[log]\n",
+        "[keys]\nmaster_key = \"\"\"\nhunter2\n\"\"\"\n[log]\nlevl = \"x\"\n",
+        "keys.master_key = \"hunter2\" \"hunter2\"\n",
+    ] {
+        std::fs::write(&file, text).expect("written");
+        for command in ["show", "check"] {
+            let output = config(&[command, "--config", path], &[]);
+            let said = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+            assert!(said.len() > 20 && !said.contains("hunter2"), "{text}: {said}");
+        }
+    }
+    let output = config(&["show", "--json"], &[("COUNTERSIGN_KEYS__MASTER_KEY", &"ab".repeat(32))]);
+    assert!(stdout(&output).contains("\"***\"") && !stdout(&output).contains("abab"));
     let environment = [("COUNTERSIGN_DATABASE__URL", "mysql://u:hunter2@h/x")];
     let output = config(&["check"], &environment);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -64,6 +64,17 @@ async fn a_token_of_the_installation_is_accepted_there_until_its_login_ends() {
     assert_eq!((&said["check"], &said["code"]), (&json!("revocation"), &json!("token_revoked")));
     assert_eq!(said["claims"], Value::Null, "what is not valid is not handed on");
     assert_eq!(json_of(&explain())["check"], "revocation");
+    // Whatever the settings say that one has at hand, looking changes nothing.
+    let listed = || {
+        let mut command = countersign();
+        command.args(["key", "list", "--json", "--data-dir", data]);
+        command.output().expect("it runs").stdout
+    };
+    let before = listed();
+    let other = [("COUNTERSIGN_TOKENS__ALGORITHM", "ES256"), ("COUNTERSIGN_TOKENS__ISSUER", "x")];
+    let arguments = ["explain", "--json", "--data-dir", data, "--at", "+90d"];
+    assert_eq!(json_of(&token_where(&other, &arguments, &login.text))["check"], "expiry");
+    assert!(!before.is_empty() && listed() == before);
     // The same without the server.
     assert!(server.stop().success());
     assert_eq!(json_of(&verify())["check"], "revocation");

@@ -79,9 +79,8 @@ impl Explain {
         };
         let (mut rules, mut verdict) = (None, None);
         if let Some(judge) = judge {
-            verdict = Some(judge.judge(&token, &parts).await?);
+            verdict = Some(judge.judge(&token, &parts));
             rules = Some(judge.rules.clone());
-            judge.close().await;
         }
         let now = rules.as_ref().map_or_else(|| self.judge.now(), |rules| rules.now);
         let zone = zone();

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::Context;
-use auth::{Auth, Clock, Config, config::parse_duration};
-use axum::http::{Request, header::AUTHORIZATION};
+use auth::{Auth, Clock, Config, config::parse_duration, tokens::Inspector};
 use clap::Args;
 use guard::{Denied, RemoteKeys};
 use jwt::{Jwks, Timestamp, Verifier, VerifyingKey};
@@ -51,8 +50,8 @@ pub(super) struct Judge {
 enum Keys {
     /// Keys that are at hand.
     Known(Box<Verifier>),
-    /// An installation with its database, which also knows which logins have ended.
-    Installation(Auth),
+    /// Those of an installation, which also knows which logins have ended.
+    Installation(Box<Inspector>),
 }
 
 /// What a token has to meet beside its signature.
@@ -220,8 +219,9 @@ impl JudgeArguments {
         {
             rules.whose = "this installation".to_owned();
             let clock = self.at.map_or_else(Clock::system, |at| Clock::new(Timestamp::new(at)));
-            let auth = Auth::builder(config).clock(clock).build().await?;
-            return Ok(Some(Judge { keys: Keys::Installation(auth), rules }));
+            // Looking changes nothing, whatever the settings here say.
+            let inspector = Auth::builder(config).clock(clock).inspect().await?;
+            return Ok(Some(Judge { keys: Keys::Installation(Box::new(inspector)), rules }));
         }
         let Some(keys) = files(&config)? else { return Ok(None) };
         rules.whose = "the keys of the settings".to_owned();
@@ -293,36 +293,15 @@ impl Rules {
 
 impl Judge {
     /// The verdict on a token that is well formed: nothing, or the check that failed.
-    ///
-    /// # Errors
-    /// When it cannot be had.
-    pub(super) async fn judge(
-        &self,
-        token: &str,
-        parts: &Parts,
-    ) -> anyhow::Result<Result<(), Refused>> {
-        let auth = match &self.keys {
+    pub(super) fn judge(&self, token: &str, parts: &Parts) -> Result<(), Refused> {
+        match &self.keys {
             Keys::Known(verifier) => {
                 let verdict = verifier.verify::<()>(token).map(drop);
-                let refused = |error| with_keys(Refused::from(error), parts, verifier.keys());
-                return Ok(verdict.map_err(refused));
+                verdict.map_err(|error| with_keys(error.into(), parts, verifier.keys()))
             }
-            Keys::Installation(auth) => auth,
-        };
-        let request =
-            Request::builder().header(AUTHORIZATION, format!("Bearer {token}")).body(())?;
-        let verdict = auth.guard().authenticate(&request.into_parts().0).await;
-        match verdict {
-            Ok(_) => Ok(Ok(())),
-            Err(denied) if denied.status().is_server_error() => Err(denied.into()),
-            Err(denied) => Ok(Err(of_installation(&denied))),
-        }
-    }
-
-    /// Lets go of the database.
-    pub(super) async fn close(self) {
-        if let Keys::Installation(auth) = self.keys {
-            auth.db().close().await;
+            Keys::Installation(inspector) => {
+                inspector.judge(token).map_err(|denied| of_installation(&denied))
+            }
         }
     }
 }

@@ -59,9 +59,8 @@ impl Verify {
             Ok(parts) => parts,
             Err(no_token) => return self.refuse(&no_token.into(), None),
         };
-        let verdict = judge.judge(&token, &parts).await?;
+        let verdict = judge.judge(&token, &parts);
         let rules = judge.rules.clone();
-        judge.close().await;
         let now = rules.now;
         if let Err(refused) = &verdict {
             let zone = zone();
