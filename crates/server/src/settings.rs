@@ -17,8 +17,8 @@ use confique::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub(crate) use self::problem::{Drawn, nearest, redact};
 pub use self::problem::{Problem, Problems};
-pub(crate) use self::problem::{nearest, redact};
 
 type ConfigLayer = <Config as confique::Config>::Layer;
 

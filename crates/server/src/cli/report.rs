@@ -7,7 +7,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::{
     cli::{No, output},
-    settings::{Problem, Problems},
+    settings::{Drawn, Problem, Problems},
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -50,7 +50,7 @@ fn hint_line(hint: &str) {
 fn draw(problem: &Problem) -> String {
     let mut text = String::new();
     let drawn = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
-        .render_report(&mut text, problem);
+        .render_report(&mut text, &Drawn(problem));
     if drawn.is_ok() { text } else { problem.to_string() }
 }
 
@@ -88,7 +88,8 @@ mod tests {
         let settings = Settings::read(Some(&file), std::iter::empty(), &[]).expect("read");
         let [problem] = settings.problems() else { panic!("one problem: {settings:?}") };
         let drawn = anstream::adapter::strip_str(&draw(problem)).to_string();
-        for text in ["mail.urll is no setting", "x.toml:2:1", "2 │ urll = ", "did you mean url?"]
+        for text in
+            ["× mail.urll is no setting", "x.toml:2:1", "2 │ urll = ****", "did you mean url?"]
         {
             assert!(drawn.contains(text), "{text}: {drawn}");
         }

@@ -22,8 +22,9 @@ fn cover(text: &str) -> String {
         Setting::all().any(|setting| setting.name == name && !setting.is_secret())
     };
     let covered = |text: &str| -> String {
+        let (blank, value) = text.split_at(text.len() - text.trim_start().len());
         let star = |byte: u8| if byte == b'\n' { '\n' } else { '*' };
-        text.bytes().map(star).collect()
+        blank.chars().chain(value.bytes().map(star)).collect()
     };
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;

@@ -124,21 +124,32 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// For a terminal: the message, the place in the file with its line, and what to try.
-impl Diagnostic for Problem {
+/// A problem as it is drawn on a terminal: the message, the place in the file with its line, and what to try.
+#[derive(Debug)]
+pub(crate) struct Drawn<'p>(pub(crate) &'p Problem);
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.0.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        match &self.place {
+        match &self.0.place {
             Place::File { source, .. } => Some(source.as_ref()),
             Place::Unnamed | Place::Named(_) => None,
         }
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        match &self.place {
+        match &self.0.place {
             Place::File { span, .. } => {
                 let label = LabeledSpan::new(None, span.start, span.len());
                 Some(Box::new(std::iter::once(label)))

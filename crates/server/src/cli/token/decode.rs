@@ -58,7 +58,7 @@ impl Decode {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let parts = match Parts::read(&self.token.read()?) {
             Ok(parts) => parts,
-            Err(error) => return no_token(&error),
+            Err(error) => return no_token(&error, self.json.then_some("verified")),
         };
         let now = self.at.unwrap_or_else(times::now);
         let [header, payload, signature] = &parts.encoded;

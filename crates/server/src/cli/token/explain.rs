@@ -75,7 +75,7 @@ impl Explain {
         let token = self.token.read()?;
         let parts = match Parts::read(&token) {
             Ok(parts) => parts,
-            Err(error) => return no_token(&error),
+            Err(error) => return no_token(&error, self.json.then_some("accepted")),
         };
         let (mut rules, mut verdict) = (None, None);
         if let Some(judge) = judge {

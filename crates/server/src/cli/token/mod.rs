@@ -105,8 +105,15 @@ fn bare(text: &str) -> String {
     text.to_owned()
 }
 
-/// Says that a text is no token, and what it may be; the answer is no.
-fn no_token(no_token: &NoToken) -> anyhow::Result<()> {
+/// Says that a text is no token, and what it may be; the answer is no. For machines, one member says so beside the
+/// reason.
+fn no_token(no_token: &NoToken, json: Option<&str>) -> anyhow::Result<()> {
+    if let Some(member) = json {
+        let (code, detail) = (no_token.error.code(), no_token.error.to_string());
+        let answer =
+            serde_json::json!({ member: false, "check": "form", "code": code, "detail": detail });
+        output::data(&answer.to_string());
+    }
     output::talk(&format!("{BAD}no token{BAD:#}: {} ({})", no_token.error, no_token.error.code()));
     if let Some(guess) = no_token.guess {
         output::talk(&format!("  {guess}"));
