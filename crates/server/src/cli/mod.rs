@@ -32,6 +32,8 @@ enum Command {
     Dev(dev::Dev),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Make, list, rotate, revoke, import and export signing keys.
+    Key(key::Key),
     /// Make, check and read tokens.
     Token(Box<token::Token>),
     /// See the settings, where each is from, and what is wrong with them.
@@ -40,8 +42,6 @@ enum Command {
     Completions(completions::Completions),
     /// Print the manual page.
     Man(man::Man),
-    /// Make, list, rotate, revoke, import and export signing keys.
-    Key(key::Key),
 }
 
 /// The answer of a command is no; the text says so, unless it was said before.

@@ -154,6 +154,14 @@ fn looking_at_a_token_makes_no_installation() {
         (Some(1), &Value::Null)
     );
     assert!(!data.exists());
+
+    // A database that no server has used yet.
+    std::fs::create_dir(&data).expect("made");
+    std::fs::write(data.join("countersign.db"), "").expect("written");
+    let unused = token(&[&["verify"], &arguments[..]].concat(), &signed);
+    assert_eq!(unused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&unused.stderr).into_owned();
+    assert!(said.contains("no installation of this version"), "{said}");
 }
 
 /// A token of [`SECRET`], and the file `secret` beside it.

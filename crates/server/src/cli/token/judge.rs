@@ -220,7 +220,7 @@ impl JudgeArguments {
             rules.whose = "this installation".to_owned();
             let clock = self.at.map_or_else(Clock::system, |at| Clock::new(Timestamp::new(at)));
             // Looking changes nothing, whatever the settings here say.
-            let inspector = Auth::builder(config).clock(clock).inspect().await?;
+            let inspector = Auth::builder(config).clock(clock).inspect().await.map_err(unread)?;
             return Ok(Some(Judge { keys: Keys::Installation(Box::new(inspector)), rules }));
         }
         let Some(keys) = files(&config)? else { return Ok(None) };
@@ -238,6 +238,18 @@ pub(super) fn no_keys() -> anyhow::Error {
             .to_owned(),
     )
     .into()
+}
+
+/// Why an installation cannot be looked at; a table that is not there says little to people.
+fn unread(error: auth::Error) -> anyhow::Error {
+    let known = matches!(error, auth::Error::Configuration(_) | auth::Error::StorageUnavailable(_));
+    let error = anyhow::Error::from(error);
+    if known {
+        return error;
+    }
+    error.context(
+        "the database here holds no installation of this version; start it with serve first",
+    )
 }
 
 fn exists(url: &str) -> bool {
