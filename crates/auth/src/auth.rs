@@ -11,14 +11,14 @@ use crate::{
     config::Config,
     http,
     jobs::{self, Jobs},
-    keys::{Following, KeyRing, Keys},
+    keys::{self, Following, KeyRing, Keys},
     limits::Limits,
     mail::{Deliverer, Mailer, Outbox, Templates, Way},
     passwords::Hasher,
-    revocation::{Feed, Revocations},
+    revocation::{self, Feed, Revocations},
     sessions::{Sessions, http::SessionCookies},
     storage::{Db, DbOptions, Migration, Migrations, StorageError},
-    tokens::{CustomClaims, RefreshTokens, http::AccessTokens},
+    tokens::{CustomClaims, Inspector, RefreshTokens, http::AccessTokens},
     users::{User, UserId},
 };
 
@@ -168,6 +168,26 @@ impl AuthBuilder {
     pub async fn keys(self) -> Result<Keys, Error> {
         let db = open(&self.config, self.db).await?;
         Keys::new(&self.config, &db, &self.clock)
+    }
+
+    /// Reads from the database what it takes to judge access tokens, and closes it: keys, and which logins have ended.
+    /// Changes nothing, not even tables that are older than this version; an installation that has never been started
+    /// has none.
+    ///
+    /// # Errors
+    /// As [`AuthBuilder::build`].
+    pub async fn inspect(self) -> Result<Inspector, Error> {
+        self.config.check().map_err(Error::Configuration)?;
+        let db = match self.db {
+            Some(db) => db,
+            None => open_database(&self.config).await?,
+        };
+        let keys = Keys::new(&self.config, &db, &self.clock)?.verifying().await?;
+        let revocations = Revocations::default();
+        revocation::read_once(&db, &revocations).await?;
+        db.close().await;
+        let verifier = keys::verifier(&self.config.tokens, &self.clock).with_keys(keys);
+        Ok(Inspector { verifier, revocations })
     }
 
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the

@@ -3,6 +3,7 @@
 mod fetch;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use axum::http::request::Parts;
-use jwt::Verifier;
+use jwt::{Jwks, Verifier};
 use tokio::sync::Mutex;
 
 use self::fetch::{Fetched, Source};
@@ -69,13 +70,13 @@ struct Current {
     stale_until: Instant,
 }
 
-/// Why an address cannot be used for keys.
+/// Why an address cannot be used for keys, or why they could not be had from there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RemoteKeysError(&'static str);
+pub struct RemoteKeysError(Cow<'static, str>);
 
 impl fmt::Display for RemoteKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -123,6 +124,17 @@ impl RemoteKeys {
             fetching: Mutex::new(None),
             cool_down,
         }))
+    }
+
+    /// Fetches the key set now, whatever is kept and however short ago that was: for a program that runs once.
+    ///
+    /// # Errors
+    /// When it cannot be had, or cannot be used.
+    pub async fn fetch(&self) -> Result<Jwks, RemoteKeysError> {
+        let fetched = self.0.source.fetch().await;
+        fetched
+            .map(|fetched| fetched.keys)
+            .map_err(|error| RemoteKeysError(error.to_string().into()))
     }
 
     async fn authenticate(&self, request: &Parts) -> Result<Option<Principal>, Denied> {

@@ -1,6 +1,12 @@
 //! Settings: defaults, then the file, then the environment, then flags; the later wins.
 
-use std::{fmt, path::Path};
+mod file;
+mod problem;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use auth::Config;
@@ -10,6 +16,9 @@ use confique::{
 };
 use serde::Deserialize;
 use toml::{Table, Value};
+
+pub(crate) use self::problem::{Drawn, nearest, redact};
+pub use self::problem::{Problem, Problems};
 
 type ConfigLayer = <Config as confique::Config>::Layer;
 
@@ -119,67 +128,228 @@ impl Setting {
     }
 }
 
+/// Where a setting has its value from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing sets it.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A setting that something sets.
+#[derive(Debug, Clone)]
+struct Given {
+    setting: Setting,
+    value: Value,
+    origin: Origin,
+    /// A problem at its place, to be given words.
+    place: Problem,
+}
+
+/// The settings of a start: what is set, where, and what is wrong with it.
+#[derive(Debug)]
+pub struct Settings {
+    /// What is set and is a value of its kind; of several for one setting the last one counts.
+    given: Vec<Given>,
+    problems: Vec<Problem>,
+    config: Config,
+}
+
+impl Settings {
+    /// Reads all layers.
+    ///
+    /// `environment` holds the variables of the process, `flags` pairs of a key (`http.listen`) and a text.
+    ///
+    /// # Errors
+    /// When the file cannot be read. What is wrong with what it says is one of [`Settings::problems`].
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        let (mut given, mut problems) = (Vec::new(), Vec::new());
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration file {}", path.display()))?;
+            (given, problems) = file::read(path, &text);
+        }
+        let single = environment.filter_map(from_environment).chain(flags.iter().map(from_flag));
+        for one in single {
+            match one {
+                Ok(one) => given.push(one),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let (config, more) = put_together(given.clone());
+        problems.extend(more);
+        problems.sort_by_key(Problem::rank);
+        Ok(Self { given, problems, config })
+    }
+
+    /// All that is wrong, as far as it can be found at once.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Where a problem stands that begins with the name of a setting.
+    pub(crate) fn locate(&self, problem: Problem) -> Problem {
+        let named = |one: &&Given| {
+            let rest = problem.message().strip_prefix(&one.setting.key());
+            rest.is_some_and(|rest| rest.starts_with([':', ' ']))
+        };
+        match self.given.iter().rev().find(named) {
+            Some(given) => given.place.clone().says(problem.message()),
+            None => problem,
+        }
+    }
+
+    /// The settings without those that have a problem.
+    #[must_use]
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The settings, when nothing is wrong with them.
+    ///
+    /// # Errors
+    /// [`Problems`], all of them.
+    pub fn into_config(self) -> Result<Config, Problems> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(Problems(self.problems)) }
+    }
+
+    /// Every setting with its value, `None` where it has none, and where that is from. Passwords are covered.
+    pub fn values(&self) -> impl Iterator<Item = (Setting, Option<Value>, Origin)> {
+        Setting::all().map(|setting| {
+            let given = self.given.iter().rev().find(|one| one.setting.key() == setting.key());
+            match given {
+                Some(given) if setting.is_secret() => {
+                    (setting, Some(Value::from("***")), given.origin.clone())
+                }
+                Some(given) => (setting, Some(covered(&given.value)), given.origin.clone()),
+                None => {
+                    let default = setting.default.and_then(|default| Value::try_from(default).ok());
+                    (setting, default, Origin::Default)
+                }
+            }
+        })
+    }
+}
+
+fn covered(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(redact(text)),
+        Value::Array(values) => Value::Array(values.iter().map(covered).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Makes one of all that is given, and says what is wrong with how it fits together.
+fn put_together(mut given: Vec<Given>) -> (Config, Vec<Problem>) {
+    let mut problems = Vec::new();
+    loop {
+        let config = merge(&given);
+        let Err(message) = config.check() else { return (config, problems) };
+        // What is wrong with one setting hides what is wrong with the next: leave it out, and ask again.
+        let key = message.split(':').next().unwrap_or_default();
+        let culprit = given.iter().rposition(|one| one.setting.key() == key);
+        let place = culprit.map(|at| given.remove(at).place);
+        problems.push(place.map_or_else(|| Problem::new(&message), |place| place.says(&message)));
+        if culprit.is_none() {
+            return (config, problems);
+        }
+    }
+}
+
+fn merge(given: &[Given]) -> Config {
+    // Each was read once when it was taken in.
+    let layers = given.iter().rev().filter_map(|one| layer(one.setting, &one.value).ok());
+    let set = layers.reduce(Layer::with_fallback).unwrap_or_else(ConfigLayer::empty);
+    Config::from_layer(set.with_fallback(ConfigLayer::default_values())).unwrap_or_default()
+}
+
 /// Reads all layers into one.
 ///
-/// `environment` holds the variables of the process, `flags` pairs of a key (`http.listen`) and a text.
-///
 /// # Errors
-/// [`Refusal`] names the key, variable or line that is wrong; an error when the file cannot be read.
+/// [`Problems`] name the key, variable or line of all that is wrong; an error when the file cannot be read.
 pub fn load(
     file: Option<&Path>,
     environment: impl Iterator<Item = (String, String)>,
     flags: &[(String, String)],
 ) -> anyhow::Result<Config> {
-    let mut layers = vec![from_flags(flags)?, from_environment(environment)?];
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("the configuration file {}", path.display()))?;
-        layers.push(toml::from_str::<ConfigLayer>(&text).map_err(|error| {
-            Refusal(format!("the configuration file {}: {error}", path.display()))
-        })?);
-    }
-    layers.push(ConfigLayer::default_values());
-    let merged = layers.into_iter().reduce(Layer::with_fallback).unwrap_or_else(ConfigLayer::empty);
-    let config = Config::from_layer(merged).map_err(|error| Refusal(error.to_string()))?;
-    config.check().map_err(Refusal)?;
-    Ok(config)
+    Ok(Settings::read(file, environment, flags)?.into_config()?)
 }
 
-fn from_environment(
-    environment: impl Iterator<Item = (String, String)>,
-) -> anyhow::Result<ConfigLayer> {
-    let mut layer = ConfigLayer::empty();
-    for (variable, text) in environment {
-        if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
-            continue;
-        }
-        let Some(setting) = Setting::all().find(|setting| setting.variable() == variable) else {
-            return Err(
-                Refusal(format!("the environment variable {variable} is no setting")).into()
-            );
-        };
-        layer = single(setting, &text, &variable)?.with_fallback(layer);
+fn from_environment((variable, text): (String, String)) -> Option<Result<Given, Problem>> {
+    if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
+        return None;
     }
-    Ok(layer)
+    let Some(setting) = Setting::all().find(|setting| setting.variable() == variable) else {
+        // Without what all have in common, so that likeness means something.
+        let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
+        let known = Setting::all().map(Setting::variable);
+        let known = known.chain(NOT_SETTINGS.map(str::to_owned)).map(|name| bare(&name));
+        let meant = nearest(&bare(&variable), known);
+        let problem = Problem::new(format!("the environment variable {variable} is no setting"));
+        return Some(
+            Err(problem.hint(meant.map(|meant| format!("did you mean {PREFIX}{meant}?")))),
+        );
+    };
+    let origin = Origin::Environment(variable.clone());
+    Some(single(setting, &text, origin, variable))
 }
 
-fn from_flags(flags: &[(String, String)]) -> anyhow::Result<ConfigLayer> {
-    let mut layer = ConfigLayer::empty();
-    for (key, text) in flags {
-        let Some(setting) = Setting::all().find(|setting| setting.key() == *key) else {
-            return Err(Refusal(format!("{key} is no setting")).into());
-        };
-        layer = single(setting, text, &format!("--{}", setting.flag()))?.with_fallback(layer);
-    }
-    Ok(layer)
+fn from_flag((key, text): &(String, String)) -> Result<Given, Problem> {
+    let Some(setting) = Setting::all().find(|setting| setting.key() == *key) else {
+        return Err(Problem::new(format!("{key} is no setting")));
+    };
+    let flag = format!("--{}", setting.flag());
+    single(setting, text, Origin::Flag(flag.clone()), flag)
 }
 
-/// A layer with one setting; `origin` stands in the refusal.
-fn single(setting: Setting, text: &str, origin: &str) -> anyhow::Result<ConfigLayer> {
-    let section = Table::from_iter([(setting.name.to_owned(), setting.value(text))]);
+/// A setting that came as a text from a place of this name.
+fn single(setting: Setting, text: &str, origin: Origin, name: String) -> Result<Given, Problem> {
+    let value = setting.value(text);
+    match layer(setting, &value) {
+        Ok(_) => Ok(Given { setting, value, origin, place: Problem::new("").named(name) }),
+        Err(error) => Err(Problem::new(why(setting, &error)).named(name)),
+    }
+}
+
+/// Why a value is refused; of a secret that is not more than that it is.
+fn why(setting: Setting, error: &toml::de::Error) -> String {
+    if setting.is_secret() {
+        return format!("{} is not what it has to be", setting.key());
+    }
+    error.message().trim_end().to_owned()
+}
+
+/// A layer with one setting.
+fn layer(setting: Setting, value: &Value) -> Result<ConfigLayer, toml::de::Error> {
+    let section = Table::from_iter([(setting.name.to_owned(), value.clone())]);
     let table = Table::from_iter([(setting.section.to_owned(), Value::Table(section))]);
     ConfigLayer::deserialize(table)
-        .map_err(|error| Refusal(format!("{origin}: {}", error.message())).into())
 }
 
 #[cfg(test)]
@@ -304,6 +474,6 @@ mod tests {
         assert!(message.contains("tokens.leeway"), "{message}");
         let message =
             load_all("[auth]\n\nmode = \"jws\"", &[], &[]).expect_err("refused").to_string();
-        assert!(message.contains("line 3"), "{message}");
+        assert!(message.contains("countersign.toml:3:8: auth.mode: "), "{message}");
     }
 }

@@ -12,9 +12,7 @@ use crate::settings::Refusal;
 /// # Errors
 /// [`Refusal`] when `log.level` is no filter.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder()
-        .parse(&log.level)
-        .map_err(|error| Refusal(format!("log.level: {error}")))?;
+    let filter = filter(log)?;
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     // A second start in one process (a test) keeps the first one's settings.
     drop(match log.format {
@@ -22,4 +20,12 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     });
     Ok(())
+}
+
+/// What is logged.
+///
+/// # Errors
+/// [`Refusal`] when `log.level` says it in no way that is understood.
+pub(crate) fn filter(log: &Log) -> Result<EnvFilter, Refusal> {
+    EnvFilter::builder().parse(&log.level).map_err(|error| Refusal(format!("log.level: {error}")))
 }

@@ -53,7 +53,7 @@ use zeroize::Zeroizing;
 use self::stored::Entry;
 pub(crate) use self::{
     derived::ServerSecret,
-    ring::{Following, KeyRing},
+    ring::{Following, KeyRing, verifier},
     seal::Masters,
     service::STALE_IF_ERROR,
     storage::purge,

@@ -57,13 +57,7 @@ impl KeyRing {
         immediate: bool,
     ) -> Result<(Arc<Self>, ServerSecret), Error> {
         let secret = keys.start(immediate).await?;
-        let verifier = Verifier::new(Jwks::default())
-            .issuer(&tokens.issuer)
-            .audience(&tokens.audience)
-            .leeway(tokens.leeway)
-            .clock(clock.clone());
-        // `JWT` is the type that may be left out; any other must be there.
-        let verifier = if tokens.typ == "JWT" { verifier } else { verifier.typ(&tokens.typ) };
+        let verifier = verifier(tokens, clock);
         let typ = tokens.typ.clone();
         let ring = read(keys, &verifier, &typ, None).await?;
         Ok((
@@ -139,6 +133,17 @@ impl KeyRing {
             }
         })
     }
+}
+
+/// What an access token has to meet beside a key.
+pub(crate) fn verifier(tokens: &config::Tokens, clock: &Clock) -> Verifier {
+    let verifier = Verifier::new(Jwks::default())
+        .issuer(&tokens.issuer)
+        .audience(&tokens.audience)
+        .leeway(tokens.leeway)
+        .clock(clock.clone());
+    // `JWT` is the type that may be left out; any other must be there.
+    if tokens.typ == "JWT" { verifier } else { verifier.typ(&tokens.typ) }
 }
 
 impl fmt::Debug for KeyRing {

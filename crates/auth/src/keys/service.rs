@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use jwt::{Algorithm, SigningKey, Timestamp};
+use jwt::{Algorithm, Jwks, SigningKey, Timestamp, VerifyingKey};
 use zeroize::Zeroizing;
 
 use super::{
@@ -214,6 +214,22 @@ impl Keys {
             }
         };
         Ok(Exported(bytes))
+    }
+
+    /// All keys that verify now, those in files first. Reads them, and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when one cannot be opened with the master key of the settings; storage errors.
+    pub(crate) async fn verifying(&self) -> Result<Jwks, Error> {
+        let mut all: Vec<VerifyingKey> =
+            self.files().all().map(SigningKey::verifying_key).collect();
+        for entry in self.live().await? {
+            let key = entry.key.open(self.masters())?.0.verifying_key();
+            if all.iter().all(|other| other.kid() != key.kid()) {
+                all.push(key);
+            }
+        }
+        Jwks::new(all).map_err(Error::internal)
     }
 
     /// Makes the motions that are due, and a key for the next rotation in time; says whether anything changed.

@@ -66,6 +66,26 @@ impl Feed {
     }
 }
 
+/// Reads what is there, once.
+///
+/// # Errors
+/// Storage errors.
+pub(crate) async fn read_once(db: &Db, revocations: &Revocations) -> Result<(), Error> {
+    let mut highest = 0;
+    loop {
+        let found = storage::revocations_after(db, highest).await?;
+        let is_last = found.len() < storage::BATCH;
+        highest = found.last().map_or(highest, |(number, _)| *number);
+        revocations.add(found.into_iter().filter_map(|(_, news)| match news {
+            News::Ended(revocation) => Some(revocation),
+            News::Keys => None,
+        }));
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
 impl Drop for Feed {
     fn drop(&mut self) {
         self.0.iter().for_each(AbortHandle::abort);

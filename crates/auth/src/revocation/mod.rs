@@ -22,7 +22,7 @@ use foldhash::fast::RandomState;
 use jwt::Timestamp;
 use uuid::Uuid;
 
-pub(crate) use self::feed::Feed;
+pub(crate) use self::feed::{Feed, read_once};
 use crate::{Clock, users::UserId};
 
 /// An entry outlives the tokens it concerns by this: the greatest leeway, and clocks that differ.

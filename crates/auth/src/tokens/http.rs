@@ -7,7 +7,7 @@ use axum::{
     routing::post,
 };
 use guard::{Authenticate, Denied, Principal, Proof, Verdict, bearer_token};
-use jwt::Verified;
+use jwt::{Verified, Verifier};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::{Uuid, fmt::Hyphenated};
@@ -109,26 +109,13 @@ struct Access {
 impl AccessTokens {
     fn verify(&self, parts: &Parts) -> Result<Option<(Verified<Access>, UserId, Uuid)>, Denied> {
         let Some(token) = bearer_token(parts)? else { return Ok(None) };
-        let verified = self.keys.now().verifier.verify::<Access>(token)?;
-        let user = verified.subject().and_then(canonical_v7);
-        let session = verified.sid.as_deref().and_then(canonical_v7);
-        let Some((user, session)) = user.zip(session) else {
-            return Err(Denied::refused(
-                "token_malformed",
-                "sub or sid is not a UUID of version 7",
-            ));
-        };
-        Ok(Some((verified, UserId(user), session)))
+        own(&self.keys.now().verifier, token).map(Some)
     }
 
     fn principal(&self, parts: &Parts) -> Result<Option<Principal>, Denied> {
         let Some((verified, user, session)) = self.verify(parts)? else { return Ok(None) };
-        // A token that does not say its generation is older than any.
-        let generation = verified.r#gen.unwrap_or(i64::MIN);
         if let Some(revocations) = &self.revocations {
-            if revocations.concern(session, user, generation) {
-                return Err(Denied::refused("token_revoked", "the login of this token was ended"));
-            }
+            alive(&verified, user, session, revocations)?;
             if self.when_stale == WhenStale::Closed && revocations.is_stale() {
                 return Err(Denied::revocations_unavailable());
             }
@@ -139,6 +126,53 @@ impl AccessTokens {
         let Access { name, roles, sid, .. } = verified.into_claims();
         let principal = Principal::new(subject, Proof::Bearer, expires_at);
         Ok(Some(principal.with_name(name).with_roles(roles).with_session(sid).with_claims(custom)))
+    }
+}
+
+/// Verifies a token of this installation.
+fn own(verifier: &Verifier, token: &str) -> Result<(Verified<Access>, UserId, Uuid), Denied> {
+    let verified = verifier.verify::<Access>(token)?;
+    let user = verified.subject().and_then(canonical_v7);
+    let session = verified.sid.as_deref().and_then(canonical_v7);
+    match user.zip(session) {
+        Some((user, session)) => Ok((verified, UserId(user), session)),
+        None => Err(Denied::refused("token_malformed", "sub or sid is not a UUID of version 7")),
+    }
+}
+
+/// Refuses a token whose login has ended.
+fn alive(
+    verified: &Verified<Access>,
+    user: UserId,
+    session: Uuid,
+    revocations: &Revocations,
+) -> Result<(), Denied> {
+    // A token that does not say its generation is older than any.
+    let generation = verified.r#gen.unwrap_or(i64::MIN);
+    if revocations.concern(session, user, generation) {
+        return Err(Denied::refused("token_revoked", "the login of this token was ended"));
+    }
+    Ok(())
+}
+
+/// Judges access tokens as an instance of the installation would, from what its database held at one moment: for a
+/// program that looks at a token beside the instances that run. Made by [`AuthBuilder::inspect`].
+///
+/// [`AuthBuilder::inspect`]: crate::AuthBuilder::inspect
+#[derive(Debug)]
+pub struct Inspector {
+    pub(crate) verifier: Verifier,
+    pub(crate) revocations: Revocations,
+}
+
+impl Inspector {
+    /// Says whether a token is accepted.
+    ///
+    /// # Errors
+    /// The refusal that a request with this token would get.
+    pub fn judge(&self, token: &str) -> Result<(), Denied> {
+        let (verified, user, session) = own(&self.verifier, token)?;
+        alive(&verified, user, session, &self.revocations)
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub use self::http::Inspector;
 pub(crate) use self::refresh::RefreshTokens;
 use self::storage::{Attempt, Begun, Refreshed};
 use crate::{

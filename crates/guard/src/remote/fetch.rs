@@ -83,7 +83,7 @@ impl Source {
 
     fn new(address: &str, place: Place) -> Result<Self, RemoteKeysError> {
         if !is_protected(address) {
-            return Err(RemoteKeysError("keys come over https, or over http from loopback"));
+            return Err(RemoteKeysError("keys come over https, or over http from loopback".into()));
         }
         let client = Client::builder()
             .timeout(TIMEOUT)
@@ -91,7 +91,9 @@ impl Source {
             .no_proxy()
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|_| RemoteKeysError("the system's trusted certificates cannot be read"))?;
+            .map_err(|_| {
+                RemoteKeysError("the system's trusted certificates cannot be read".into())
+            })?;
         Ok(Self { client, place })
     }
 

@@ -208,6 +208,21 @@ async fn an_outage_keeps_the_keys_that_were_had() {
 }
 
 #[tokio::test]
+async fn a_program_that_runs_once_gets_the_key_set_or_the_reason() {
+    let key = key();
+    let issuer = Issuer::start(Answer::keys(&[&key])).await;
+    let remote = RemoteKeys::at(&format!("{}/keys", issuer.url), Verifier::new(Jwks::default()));
+    let remote = remote.expect("loopback");
+    let keys = remote.fetch().await.expect("keys");
+    assert!(keys.len() == 1 && keys.get(key.kid().expect("a kid")).is_some());
+    // Each call asks anew; no cool-down stands between a person and an answer.
+    issuer.answers(Answer::error(StatusCode::NOT_FOUND));
+    let refused = remote.fetch().await.expect_err("refused").to_string();
+    assert!(refused.contains("404"), "{refused}");
+    assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let key = key();
     let good = Issuer::start(Answer::keys(&[&key])).await;

@@ -1,11 +1,11 @@
 //! What `dev`, `serve` and the commands on an installation take: every setting as a flag, and where settings and data lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use auth::Config;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::settings::{Setting, load};
+use crate::settings::{Setting, Settings};
 
 /// Where data lies unless a flag or the environment says otherwise.
 const DATA_DIR: &str = "countersign-data";
@@ -26,12 +26,42 @@ pub(crate) struct Flags {
 impl Flags {
     /// All settings of this start, from defaults, file, environment and flags.
     pub(crate) fn load(&self) -> anyhow::Result<Config> {
-        // A variable that is not UTF-8 cannot be one of ours.
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        load(self.config.as_deref(), environment, &self.settings.0)
+        Ok(self.read()?.into_config()?)
     }
+
+    /// The configuration file, if one is named.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// The same, each with where it is from, and all that is wrong with them.
+    pub(crate) fn read(&self) -> anyhow::Result<Settings> {
+        Settings::read(self.config.as_deref(), environment(), &self.settings.0)
+    }
+}
+
+/// Where the settings and the data of an installation lie, for a command that looks at it.
+#[derive(Debug, Args)]
+pub(crate) struct Installation {
+    /// The configuration file (TOML) of the installation.
+    #[arg(long, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Its data folder.
+    #[arg(long, env = "COUNTERSIGN_DATA_DIR", value_name = "FOLDER", default_value = DATA_DIR)]
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Installation {
+    /// Its settings, from defaults, file and environment.
+    pub(crate) fn load(&self) -> anyhow::Result<Config> {
+        Ok(Settings::read(self.config.as_deref(), environment(), &[])?.into_config()?)
+    }
+}
+
+/// The variables of this process; one that is not UTF-8 cannot be one of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// One flag for each setting, made from the settings themselves: pairs of a key and a text.

@@ -315,6 +315,7 @@ fn hand_out(
     }
     let Some(path) = out else {
         output::bytes(key);
+        output::bytes(b"\n");
         return Ok(());
     };
     let mut options = OpenOptions::new();

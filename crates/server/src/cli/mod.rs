@@ -1,18 +1,23 @@
 //! The command line: one file for each command.
 
+mod completions;
+mod config;
 mod dev;
 mod flags;
 mod instance;
 mod key;
 mod mail;
+mod man;
 mod output;
+mod report;
 mod serve;
+mod token;
 
-use std::{fmt, io::ErrorKind, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::Refusal;
+use crate::settings::{Problems, Refusal};
 
 /// Authentication for an API: register, log in, verify.
 #[derive(Debug, Parser)]
@@ -32,7 +37,27 @@ enum Command {
     Mail(mail::Mail),
     /// Make, list, rotate, revoke, import and export signing keys.
     Key(key::Key),
+    /// Make, check and read tokens.
+    Token(Box<token::Token>),
+    /// See the settings, where each is from, and what is wrong with them.
+    Config(config::Settings),
+    /// Print the completions for a shell.
+    Completions(completions::Completions),
+    /// Print the manual page.
+    Man(man::Man),
 }
+
+/// The answer of a command is no; the text says so, unless it was said before.
+#[derive(Debug)]
+pub(crate) struct No(pub(crate) String);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for No {}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -51,59 +76,32 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Mail(mail) => mail.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Config(config) => config.run(),
+            Command::Completions(completions) => {
+                completions.run();
+                Ok(())
+            }
+            Command::Man(man) => man.run(),
             Command::Key(key) => key.run().await,
         }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::talk(&format!("error: {error:#}"));
-            if let Some(hint) = hint(&error) {
-                output::talk(&format!("hint: {hint}"));
-            }
+            report::error(&error);
             ExitCode::from(code(&error))
         }
     }
 }
 
-/// The answer is no: what was asked for is not there, cannot be, or was called off.
+/// The answer is no: a token is not valid, a check failed; what was asked for is not there, cannot be, or was called
+/// off.
 const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
 const ENVIRONMENT: u8 = 3;
-
-/// The answer to what was asked is no, and this is why.
-#[derive(Debug)]
-struct No(String);
-
-impl fmt::Display for No {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for No {}
-
-/// What to try next, where the error does not say so itself.
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let storage = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(auth::Error::StorageUnavailable(_)))
-    };
-    if error.chain().any(storage) {
-        return Some("check that the database of database.url runs and can be reached from here");
-    }
-    match error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?.kind() {
-        ErrorKind::AddrInUse => {
-            Some("choose another address with --listen; port 0 asks for a free one")
-        }
-        ErrorKind::AddrNotAvailable => Some("--listen takes an address of this machine"),
-        ErrorKind::PermissionDenied => {
-            Some("start it as the user who owns the files, or choose others")
-        }
-        _ => None,
-    }
-}
 
 fn code(error: &anyhow::Error) -> u8 {
     let refused = |cause: &(dyn std::error::Error + 'static)| {
@@ -116,6 +114,7 @@ fn code(error: &anyhow::Error) -> u8 {
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
         use auth::Error::{Configuration, KeyRefused};
         cause.is::<Refusal>()
+            || cause.is::<Problems>()
             || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
     };
     if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }

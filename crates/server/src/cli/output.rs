@@ -1,6 +1,10 @@
 //! The one place that writes to the terminal: data to stdout, talk to stderr.
+//!
+//! Colours reach a terminal only, and not one that asks for none (`NO_COLOR`).
 
-use std::io::{Write, stderr, stdout};
+use std::io::{self, Write};
+
+use anstream::{stderr, stdout};
 
 /// Writes data, for the next program or the person in front.
 ///
@@ -9,13 +13,43 @@ pub(crate) fn data(text: &str) {
     drop(writeln!(stdout(), "{text}"));
 }
 
-/// Writes data that need not be text, and ends the line.
+/// Writes data as it is, without a line end of its own.
 pub(crate) fn bytes(bytes: &[u8]) {
-    let mut stdout = stdout().lock();
-    drop(stdout.write_all(bytes).and_then(|()| stdout.write_all(b"\n")));
+    let mut stdout = io::stdout().lock();
+    drop(stdout.write_all(bytes).and_then(|()| stdout.flush()));
 }
 
 /// Writes talk: what happens, what went wrong.
 pub(crate) fn talk(text: &str) {
     drop(writeln!(stderr(), "{text}"));
+}
+
+/// A text of somebody else as it may be shown: what would move the cursor, or turn the direction of reading, as the
+/// escape that JSON has for it.
+pub(crate) fn harmless(text: &str) -> String {
+    let acts = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_act_upon_is_shown_as_its_escape() {
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u001b[2Jb\\u009bc");
+        assert_eq!(harmless("\u{202e}abc\u{7f}"), "\\u202eabc\\u007f");
+        assert_eq!(harmless("Zoë 日本\n{}"), "Zoë 日本\n{}");
+    }
 }

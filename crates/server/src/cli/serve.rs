@@ -18,7 +18,7 @@ use crate::{
         instance::{Instance, database_file, refuse_shared_file},
     },
     limits::Hosts,
-    settings::Refusal,
+    settings::{Problem, Problems, Refusal},
     telemetry,
 };
 
@@ -36,103 +36,128 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.flags.load()?;
         telemetry::start(&config.log)?;
-        self.check(&config)?;
         let data_dir = &self.flags.data_dir;
-        let instance = Instance::open(config, data_dir, |builder| builder).await?;
-        refuse_seeded_accounts(&instance, data_dir).await?;
-        instance.run(Router::new(), Hosts::Any, || {}).await
-    }
-
-    /// Refuses settings that are not fit for production, each with what to change.
-    fn check(&self, config: &Config) -> anyhow::Result<()> {
-        let refuse = |text: String| Err(Refusal(text).into());
-        for path in &config.keys.secret_file {
-            refuse_shared_file(path)?;
-            if let Some(why) = weakness(&read_secret(path)?) {
-                let path = path.display();
-                return refuse(format!(
-                    "the secret in {path} is weak: {why}; make one with: openssl rand -hex 32 > {path}"
-                ));
-            }
+        let unfit = unfit(&config, data_dir, self.allow_plain_keys);
+        if !unfit.is_empty() {
+            return Err(Problems(unfit).into());
         }
-        let keys = &config.keys;
-        let others = [
-            &keys.private_key_file,
-            &keys.master_key_file,
-            &keys.previous_master_key_file,
-            &config.mail.password_file,
-        ];
-        for path in others.into_iter().flatten() {
-            refuse_shared_file(path)?;
-        }
-
+        warn_of_plain_secret(&config);
         if config.mail.url.is_none() {
             tracing::warn!(
                 "mail.url is not set: no mail is sent, and forgotten passwords stay forgotten"
             );
         }
-
-        let listen = config.http.listen;
-        match &config.http.public_url {
-            Some(url) if !url.is_https() && !url.is_loopback() => {
-                return refuse(format!(
-                    "http.public_url is {url}: passwords and tokens would travel in the clear; put TLS \
-                     in front and set it to the https:// address"
-                ));
-            }
-            None if !listen.ip().is_loopback() => {
-                return refuse(format!(
-                    "the server listens on {listen}, which is not loopback: set http.public_url to the \
-                     https:// address under which browsers reach it"
-                ));
-            }
-            _ => {}
-        }
-        let public =
-            config.http.public_url.as_ref().is_some_and(|url: &PublicUrl| !url.is_loopback());
-        if !config.limits.enabled && (public || !listen.ip().is_loopback()) {
-            return refuse("limits.enabled may be false on loopback only".to_owned());
-        }
-
-        match config.database.url.as_deref() {
-            Some(url) if url.starts_with("postgres") => self.check_postgres(config),
-            Some(url) => refuse_shared_database(Path::new(
-                url.trim_start_matches("sqlite:").trim_start_matches("//"),
-            )),
-            None => refuse_shared_database(&database_file(&self.flags.data_dir)),
-        }
+        let instance = Instance::open(config, data_dir, |builder| builder).await?;
+        refuse_seeded_accounts(&instance, data_dir).await?;
+        instance.run(Router::new(), Hosts::Any, || {}).await
     }
+}
 
-    fn check_postgres(&self, config: &Config) -> anyhow::Result<()> {
-        let refuse = |text: &str| Err(Refusal(text.to_owned()).into());
-        if config.sessions.store == Store::Memory {
-            return refuse(
-                "sessions.store is memory, and with PostgreSQL several instances would not know each \
-                 other's sessions: set it to database",
-            );
+/// All that makes settings unfit for production, each with what to change.
+pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) -> Vec<Problem> {
+    let keys = &config.keys;
+    let mut checks: Vec<anyhow::Result<()>> = Vec::new();
+    checks.extend(keys.secret_file.iter().map(|path| refuse_weak_secret(path)));
+    let others = [
+        &keys.private_key_file,
+        &keys.master_key_file,
+        &keys.previous_master_key_file,
+        &config.mail.password_file,
+    ];
+    checks.extend(others.into_iter().flatten().map(|path| refuse_shared_file(path)));
+    checks.push(refuse_plain_http(config));
+    checks.push(refuse_no_limits(config));
+    checks.push(telemetry::filter(&config.log).map(drop).map_err(Into::into));
+    match config.database.url.as_deref() {
+        Some(url) if url.starts_with("postgres") => {
+            checks.push(refuse_memory_sessions(config));
+            checks.push(refuse_plain_keys(config, allow_plain_keys));
         }
-        let keys = &config.keys;
-        let in_file = if config.tokens.algorithm.is_symmetric() {
-            !keys.secret_file.is_empty()
-        } else {
-            keys.private_key_file.is_some()
-        };
-        let has_master = keys.master_key_file.is_some() || keys.master_key.is_some();
-        let plain = !in_file && !has_master;
-        if !has_master {
-            tracing::warn!(
-                "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
-                 tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"
-            );
-        }
-        if plain && !self.allow_plain_keys {
-            return refuse(
-                "signing keys would lie unencrypted in PostgreSQL: set keys.master_key_file (make one \
-                 with: openssl rand -hex 32), keep the key in keys.secret_file or keys.private_key_file, or \
-                 pass --allow-plain-keys",
-            );
-        }
-        Ok(())
+        Some(url) if url.starts_with("sqlite:") => checks.push(refuse_shared_database(Path::new(
+            url.trim_start_matches("sqlite:").trim_start_matches("//"),
+        ))),
+        Some(_) => checks.push(refuse("database.url: it starts with sqlite:// or postgres://")),
+        None => checks.push(refuse_shared_database(&database_file(data_dir))),
+    }
+    let refused = checks.into_iter().filter_map(Result::err);
+    refused.map(|error| Problem::new(format!("{error:#}"))).collect()
+}
+
+fn refuse(text: impl Into<String>) -> anyhow::Result<()> {
+    Err(Refusal(text.into()).into())
+}
+
+fn refuse_weak_secret(path: &Path) -> anyhow::Result<()> {
+    refuse_shared_file(path)?;
+    let Some(why) = weakness(&read_secret(path)?) else { return Ok(()) };
+    let path = path.display();
+    refuse(format!(
+        "the secret in {path} is weak: {why}; make one with: openssl rand -hex 32 > {path}"
+    ))
+}
+
+fn refuse_plain_http(config: &Config) -> anyhow::Result<()> {
+    let listen = config.http.listen;
+    match &config.http.public_url {
+        Some(url) if !url.is_https() && !url.is_loopback() => refuse(format!(
+            "http.public_url is {url}: passwords and tokens would travel in the clear; put TLS \
+             in front and set it to the https:// address"
+        )),
+        None if !listen.ip().is_loopback() => refuse(format!(
+            "the server listens on {listen}, which is not loopback: set http.public_url to the \
+             https:// address under which browsers reach it"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_no_limits(config: &Config) -> anyhow::Result<()> {
+    let public = config.http.public_url.as_ref().is_some_and(|url: &PublicUrl| !url.is_loopback());
+    if !config.limits.enabled && (public || !config.http.listen.ip().is_loopback()) {
+        return refuse("limits.enabled may be false on loopback only");
+    }
+    Ok(())
+}
+
+fn refuse_memory_sessions(config: &Config) -> anyhow::Result<()> {
+    if config.sessions.store == Store::Memory {
+        return refuse(
+            "sessions.store is memory, and with PostgreSQL several instances would not know each \
+             other's sessions: set it to database",
+        );
+    }
+    Ok(())
+}
+
+fn refuse_plain_keys(config: &Config, allowed: bool) -> anyhow::Result<()> {
+    let keys = &config.keys;
+    let in_file = if config.tokens.algorithm.is_symmetric() {
+        !keys.secret_file.is_empty()
+    } else {
+        keys.private_key_file.is_some()
+    };
+    if !in_file && !has_master_key(config) && !allowed {
+        return refuse(
+            "signing keys would lie unencrypted in PostgreSQL: set keys.master_key_file (make one \
+             with: openssl rand -hex 32), keep the key in keys.secret_file or keys.private_key_file, or \
+             pass --allow-plain-keys",
+        );
+    }
+    Ok(())
+}
+
+fn has_master_key(config: &Config) -> bool {
+    config.keys.master_key_file.is_some() || config.keys.master_key.is_some()
+}
+
+/// Warns of a server secret that whoever reads the database has.
+fn warn_of_plain_secret(config: &Config) {
+    let postgres = config.database.url.as_deref().is_some_and(|url| url.starts_with("postgres"));
+    if postgres && !has_master_key(config) {
+        tracing::warn!(
+            "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
+             tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"
+        );
     }
 }
 

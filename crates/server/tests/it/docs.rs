@@ -157,6 +157,44 @@ fn every_setting_stands_in_the_reference_with_its_variable_flag_and_default() {
 }
 
 #[test]
+fn the_example_file_is_the_one_that_the_command_prints() {
+    let output = countersign().args(["config", "example"]).output().expect("it runs");
+    assert_eq!(
+        text("countersign.example.toml"),
+        String::from_utf8(output.stdout).expect("text"),
+        "run: countersign config example > countersign.example.toml"
+    );
+}
+
+#[test]
+fn the_example_file_shows_every_setting_with_its_default() {
+    let example = text("countersign.example.toml");
+    let (mut section, mut shown) = (String::new(), Vec::new());
+    for line in example.lines() {
+        let letter = |c: char| c.is_ascii_lowercase();
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some(line) = line.strip_prefix('#').filter(|line| line.starts_with(letter)) {
+            let (name, value) = line.split_once(" =").expect("a setting");
+            shown.push((format!("{section}.{name}"), value.trim().to_owned()));
+        }
+    }
+    let all = Setting::all().map(|setting| (setting.key(), setting.default().unwrap_or_default()));
+    assert_eq!(shown, all.collect::<Vec<_>>());
+    // As it is, it changes nothing; with every default spelled out, it still loads.
+    let folder = tempdir().expect("folder");
+    let path = folder.path().join("countersign.toml");
+    let spelled = example.lines().map(|line| {
+        let set = line.starts_with('#') && line.contains(" = ") && !line.starts_with("# ");
+        line.strip_prefix('#').filter(|_| set).unwrap_or(line)
+    });
+    for file in [example.clone(), spelled.collect::<Vec<_>>().join("\n")] {
+        fs::write(&path, file).expect("written");
+        load(Some(&path), std::iter::empty(), &[]).expect("settings");
+    }
+}
+
+#[test]
 fn the_configuration_file_of_the_reference_loads() {
     let folder = tempdir().expect("folder");
     let path = folder.path().join("countersign.toml");
@@ -166,17 +204,14 @@ fn the_configuration_file_of_the_reference_loads() {
     }
 }
 
-/// The commands below this one that do something themselves, by their whole names.
-fn leaves<'c>(name: &str, command: &'c clap::Command) -> Vec<(String, &'c clap::Command)> {
-    let below =
-        command.get_subcommands().map(|below| (format!("{name} {}", below.get_name()), below));
-    below
-        .flat_map(
-            |(name, below)| {
-                if below.has_subcommands() { leaves(&name, below) } else { vec![(name, below)] }
-            },
-        )
-        .collect()
+/// All commands that have none below them, with their full names.
+fn leaves(command: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let name = command.get_name().to_owned();
+    if !command.has_subcommands() {
+        return vec![(name, command)];
+    }
+    let below = command.get_subcommands().filter(|command| command.get_name() != "help");
+    below.flat_map(leaves).map(|(below, command)| (format!("{name} {below}"), command)).collect()
 }
 
 #[test]
@@ -187,9 +222,9 @@ fn every_command_and_flag_stands_in_the_reference() {
         flag.get_help_heading().is_none() && flag.get_id() != "help" && !flag.is_positional()
     };
     let mut commands = BTreeSet::new();
-    for (name, command) in leaves("countersign", &command) {
+    for (name, command) in leaves(&command) {
         let section = section(&reference, &format!("## {}", code(&name)));
-        commands.insert(name);
+        commands.insert(name.clone());
         let mut flags = BTreeMap::new();
         for flag in command.get_arguments().filter(own).filter(|flag| !flag.is_positional()) {
             let long = flag.get_long().expect("a long flag");
@@ -207,8 +242,12 @@ fn every_command_and_flag_stands_in_the_reference() {
                 assert!(section.contains(&variable), "{variable} is not in {section}");
             }
         }
-        let written = rows(section, "flag").into_iter().map(|row| (row[0].clone(), row[1].clone()));
-        assert_eq!(written.collect::<BTreeMap<_, _>>(), flags);
+        if flags.is_empty() {
+            continue;
+        }
+        let written = rows(section, "flag").into_iter().filter(|row| row[0].starts_with("`--"));
+        let written = written.map(|row| (row[0].clone(), row[1].clone()));
+        assert_eq!(written.collect::<BTreeMap<_, _>>(), flags, "{name}");
     }
     let written = reference.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));
     assert_eq!(written.map(str::to_owned).collect::<BTreeSet<_>>(), commands);
@@ -453,6 +492,49 @@ fn paste(lines: &str, folder: &Path) -> String {
     bash.args(["--norc", "-c", lines]).current_dir(folder).env("HOME", folder).env("NO_PROXY", "*");
     let output = bash.output().expect("bash");
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// What a reader types in a `console` block, and what it answers.
+fn typed(document: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (_, block) in blocks(document, "console") {
+        for line in block.lines() {
+            match (line.strip_prefix("$ "), found.last_mut()) {
+                (Some(command), _) => found.push((command.to_owned(), String::new())),
+                (None, Some((_, answer))) => {
+                    answer.push_str(line);
+                    answer.push('\n');
+                }
+                (None, None) => panic!("an answer without a question: {line}"),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_consoles_of_the_documentation_answer_what_they_show() {
+    let binary = countersign().get_program().to_owned();
+    let path = Path::new(&binary).parent().expect("a folder").display().to_string();
+    let mut ran = 0;
+    for document in files(".md") {
+        let typed = typed(&text(&document));
+        let folder = tempdir().expect("folder");
+        let mut script = format!("export PATH='{path}':$PATH TZ=UTC\n");
+        for (command, _) in &typed {
+            // As at a prompt: what one command answers is there for the next, its exit code too.
+            script.push_str(&format!(
+                "{{ {command}\n}} 2>&1; code=$?; printf '%s\\n' '{END}'; (exit $code)\n"
+            ));
+        }
+        let answers = paste(&script, folder.path());
+        for ((command, shown), answer) in typed.iter().zip(answers.split(&format!("{END}\n"))) {
+            assert_eq!(answer.trim_end(), shown.trim_end(), "{document}: {command}");
+            ran += 1;
+        }
+        assert_eq!(answers.matches(END).count(), typed.len(), "{document}");
+    }
+    assert!(ran > 5, "no console is found");
 }
 
 /// The beginning of every address in the README.

@@ -7,6 +7,8 @@ mod accounts;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod durability;
@@ -27,4 +29,8 @@ mod several;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod token;
+#[cfg(test)]
 mod tour;
+#[cfg(test)]
+mod typed;
