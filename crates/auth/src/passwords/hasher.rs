@@ -17,7 +17,10 @@ use std::{
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::hash::{self, Checked, Memory};
+use super::{
+    Password,
+    hash::{self, Checked, Memory},
+};
 use crate::Error;
 
 /// How many may wait for each thread.
@@ -68,12 +71,12 @@ impl Hasher {
     /// Without a hash (an unknown account) the same work is done and the answer is no.
     pub(crate) async fn verify(
         &self,
-        password: Zeroizing<String>,
+        password: Password,
         hash: Option<String>,
     ) -> Result<Checked, Error> {
         self.run(move |memory| match hash {
-            Some(hash) => hash::check(password.as_bytes(), &hash, memory),
-            None => hash::check_nothing(password.as_bytes(), memory),
+            Some(hash) => hash::check(&password, &hash, memory),
+            None => hash::check_nothing(password.normal().as_bytes(), memory),
         })
         .await
     }
