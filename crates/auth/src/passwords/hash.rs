@@ -78,7 +78,7 @@ pub(crate) struct Recognised {
 /// A wrong password costs what it costs without a hash also where the hash has weaker parameters: the rest is made up
 /// for, so that time does not tell of accounts that have not logged in for long. A hash of another system takes its own
 /// time, until the next login has replaced it.
-pub(super) fn check(
+pub(crate) fn check(
     password: &Password,
     hash: &str,
     memory: &mut Memory,

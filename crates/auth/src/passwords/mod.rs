@@ -5,6 +5,7 @@ mod foreign;
 mod hash;
 mod hasher;
 pub(crate) mod http;
+mod set;
 pub(crate) mod storage;
 mod wrapped;
 
@@ -16,7 +17,11 @@ use zeroize::Zeroizing;
 use zxcvbn::Score;
 
 use self::hash::Checked;
-pub(crate) use self::hasher::Hasher;
+pub(crate) use self::{
+    foreign::Unsound,
+    hash::{Memory, Recognised, adopt, check, recognise},
+    hasher::Hasher,
+};
 use crate::{
     Auth, Error,
     sessions::{Ending, Which},

@@ -88,3 +88,39 @@ pub(crate) async fn password_change(
         .await?;
     Ok(ended)
 }
+
+/// Puts a new hash in the place of any other, raises the generation and ends all sessions of the account; returns the
+/// generation and when the last token before it expires, `until` at least, or `None` where there is no such account.
+pub(crate) async fn password_set(
+    db: &Db,
+    id: UserId,
+    hash: String,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Option<(i64, Timestamp)>, Error> {
+    let set = db
+        .transaction(move |tx| {
+            let hash = hash.clone();
+            Box::pin(async move {
+                let row = tx
+                    .optional(
+                        "UPDATE users SET generation = generation + 1 WHERE id = $1 RETURNING generation",
+                        [id.0.into()],
+                    )
+                    .await?;
+                let Some(row) = row else { return Ok(None) };
+                let generation = row.get("generation")?;
+                tx.execute(
+                    "UPDATE passwords SET hash = $2, changed_at = $3 WHERE user_id = $1",
+                    [id.0.into(), hash.into(), now.seconds().into()],
+                )
+                .await?;
+                let ended = delete(tx, Which::All(id), until).await?;
+                let until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
+                Ok(Some((generation, until)))
+            })
+        })
+        .await?;
+    Ok(set)
+}
