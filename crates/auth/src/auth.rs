@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{Router, extract::FromRef};
 use guard::{Denied, Guard, Principal};
-use jwt::Verifier;
 
 use crate::{
     Clock, Error, Ids,
     config::{Config, PublicUrl},
     http,
-    keys::{KeyRing, MasterKey, ServerSecret},
+    jobs::{self, Jobs},
+    keys::{Following, KeyRing, Keys},
     passwords::Hasher,
     revocation::{Feed, Revocations},
     sessions::{Sessions, http::SessionCookies},
@@ -33,6 +33,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V2__logins.sql"),
             postgres: include_str!("../migrations/postgres/V2__logins.sql"),
         },
+        Migration {
+            name: "V3__keys",
+            sqlite: include_str!("../migrations/sqlite/V3__keys.sql"),
+            postgres: include_str!("../migrations/postgres/V3__keys.sql"),
+        },
     ],
 };
 
@@ -50,13 +55,18 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     hasher: Hasher,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     sessions: Arc<Sessions>,
     refresh_tokens: RefreshTokens,
     custom_claims: CustomClaims,
     revocations: Arc<Revocations>,
     /// Reads revocations for as long as this installation is held.
     _feed: Feed,
+    /// Follows the keys for as long.
+    _following: Following,
+    /// Does periodic work for as long.
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
+    jobs: Jobs,
     guard: Guard,
     logout: Guard,
 }
@@ -68,6 +78,7 @@ pub struct AuthBuilder {
     db: Option<Db>,
     clock: Clock,
     claims: CustomClaims,
+    switch_at_once: bool,
 }
 
 impl AuthBuilder {
@@ -111,28 +122,40 @@ impl AuthBuilder {
         self
     }
 
+    /// Lets a change of `tokens.algorithm` take effect at once, in place of publishing the new key first: right where nobody
+    /// else verifies. Tokens of the old key stay good either way.
+    #[must_use]
+    pub fn switch_keys_at_once(mut self) -> Self {
+        self.switch_at_once = true;
+        self
+    }
+
+    /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
+    /// that run. Starts nothing, and makes no key.
+    ///
+    /// # Errors
+    /// As [`AuthBuilder::build`].
+    pub async fn keys(self) -> Result<Keys, Error> {
+        let db = open(&self.config, self.db).await?;
+        Keys::new(&self.config, &db, &self.clock)
+    }
+
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
     /// hashing threads.
     ///
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock, claims } = self;
-        config.check().map_err(Error::Configuration)?;
+        let Self { config, db, clock, claims, switch_at_once } = self;
         let public_url = public_url(&config)?;
-        let db = match db {
-            Some(db) => db,
-            None => open_database(&config).await?,
-        };
-        db.migrate(MIGRATIONS).await?;
-        let master = config.keys.master_key_file.as_deref().map(MasterKey::read).transpose()?;
-        let keys = KeyRing::open(&config, &db, &clock, master.as_ref()).await?;
-        let secret = ServerSecret::open(&db, master.as_ref()).await?;
+        let db = open(&config, db).await?;
+        let keys = Keys::new(&config, &db, &clock)?;
+        let (keys, secret) = KeyRing::open(&keys, &config.tokens, &clock, switch_at_once).await?;
         let revocations = Arc::new(Revocations::default());
-        let feed = Feed::start(&db, &clock, &revocations).await?;
+        let feed = Feed::start(&db, &clock, &revocations, keys.changed()).await?;
 
         let access_tokens = AccessTokens {
-            verifier: verifier(&config, &keys, &clock),
+            keys: Arc::clone(&keys),
             revocations: Some(Arc::clone(&revocations)),
             when_stale: config.revocation.when_stale,
             has_custom: claims.are_given(),
@@ -145,8 +168,12 @@ impl AuthBuilder {
             Box::new(access_tokens),
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
+        let ids = Ids::new(clock.clone());
+        let following = keys.follow();
+        let all = vec![keys.job(), jobs::sweep(&config, &db, &clock)];
+        let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
-            ids: Ids::new(clock.clone()),
+            ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
             custom_claims: claims,
@@ -157,6 +184,8 @@ impl AuthBuilder {
             sessions,
             revocations,
             _feed: feed,
+            _following: following,
+            jobs,
             guard,
             logout,
         })))
@@ -167,7 +196,13 @@ impl Auth {
     /// Begins an installation with these settings.
     #[must_use]
     pub fn builder(config: Config) -> AuthBuilder {
-        AuthBuilder { config, db: None, clock: Clock::system(), claims: CustomClaims::default() }
+        AuthBuilder {
+            config,
+            db: None,
+            clock: Clock::system(),
+            claims: CustomClaims::default(),
+            switch_at_once: false,
+        }
     }
 
     /// The routes of this installation, to be merged into or nested under an application's own.
@@ -221,6 +256,15 @@ impl Auth {
         user.ok_or_else(|| Denied::refused("account_unknown", "the account is gone").into())
     }
 
+    /// Does a periodic job now, if this instance is the one that does it; says whether it is.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
+        self.0.jobs.run(name).await
+    }
+
     pub(crate) fn hasher(&self) -> &Hasher {
         &self.0.hasher
     }
@@ -259,15 +303,14 @@ impl FromRef<Auth> for Guard {
     }
 }
 
-fn verifier(config: &Config, keys: &KeyRing, clock: &Clock) -> Verifier {
-    let tokens = &config.tokens;
-    let verifier = Verifier::new(keys.verifying().clone())
-        .issuer(&tokens.issuer)
-        .audience(&tokens.audience)
-        .leeway(tokens.leeway)
-        .clock(clock.clone());
-    // `JWT` is the type that may be left out; any other must be there.
-    if tokens.typ == "JWT" { verifier } else { verifier.typ(&tokens.typ) }
+async fn open(config: &Config, db: Option<Db>) -> Result<Db, Error> {
+    config.check().map_err(Error::Configuration)?;
+    let db = match db {
+        Some(db) => db,
+        None => open_database(config).await?,
+    };
+    db.migrate(MIGRATIONS).await?;
+    Ok(db)
 }
 
 async fn open_database(config: &Config) -> Result<Db, Error> {

@@ -16,6 +16,7 @@ use confique::{Config as _, Layer as _};
 use ipnet::IpNet;
 use jwt::Algorithm;
 use serde::{Deserialize, Deserializer, de};
+use zeroize::Zeroizing;
 
 use crate::roles::{ADMIN, USER, is_role};
 
@@ -193,9 +194,22 @@ pub struct Keys {
     /// the database are encrypted, and the server secret that refresh tokens are made with: without a master
     /// key that lies there as it is, also when the signing key is in a file.
     pub master_key_file: Option<PathBuf>,
-    /// How often a key that was made in the database is replaced. No effect yet.
+    /// The master key itself, as 64 hex digits, where a file is not at hand; one of the two. Better in the
+    /// environment than in a configuration file.
+    pub master_key: Option<Secret>,
+    /// A file with the master key before this one. With it a start encrypts under the new one what lies there under
+    /// the old one; afterwards it is needed no more.
+    pub previous_master_key_file: Option<PathBuf>,
+    /// How often a key that was made in the database is replaced.
     #[config(default = "30d", deserialize_with = duration)]
     pub rotation: Duration,
+    /// How long a key is published before it signs. Verifiers may keep the key set for half as long, ten minutes at
+    /// most.
+    #[config(default = "20m", deserialize_with = duration)]
+    pub publish_ahead: Duration,
+    /// How long a key is kept after the last token it signed has expired.
+    #[config(default = "1h", deserialize_with = duration)]
+    pub retain: Duration,
 }
 
 /// Section `limits`.
@@ -229,6 +243,31 @@ pub struct Log {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a list such as `info,countersign=debug`.
     #[config(default = "info")]
     pub level: String,
+}
+
+/// A setting that is a secret: `Debug` does not show it, and no flag takes it.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 /// Which kinds of login are offered.
@@ -411,6 +450,7 @@ impl Config {
                 return Err(format!("{key}: it must be at least one second"));
             }
         }
+        self.keys.check(tokens)?;
         for (key, text) in [
             ("tokens.issuer", &tokens.issuer),
             ("tokens.audience", &tokens.audience),
@@ -438,6 +478,30 @@ impl Config {
             [USER, ADMIN].into_iter().find(|role| !roles.iter().any(|own| own == role))
         {
             return Err(format!("accounts.roles: {role:?} must be one of them"));
+        }
+        Ok(())
+    }
+}
+
+impl Keys {
+    fn check(&self, tokens: &Tokens) -> Result<(), String> {
+        let refuse = |text: &str| Err(text.to_owned());
+        let has_master = self.master_key_file.is_some() || self.master_key.is_some();
+        if self.previous_master_key_file.is_some() && !has_master {
+            return refuse(
+                "keys.previous_master_key_file: it is for a change of the master key; set keys.master_key_file to the \
+                 new one",
+            );
+        }
+        if self.publish_ahead < Duration::from_secs(2) {
+            return refuse("keys.publish_ahead: it must be at least two seconds");
+        }
+        if self.rotation < self.publish_ahead {
+            return refuse("keys.rotation: it must be no shorter than keys.publish_ahead");
+        }
+        // A token is accepted for so much longer than it lives.
+        if self.retain < tokens.leeway {
+            return refuse("keys.retain: it must be no shorter than tokens.leeway");
         }
         Ok(())
     }
@@ -511,6 +575,41 @@ mod tests {
         assert_eq!(config.tokens.access_lifetime, Duration::from_secs(600));
         assert_eq!(config.sessions.idle, Duration::from_secs(12 * 3600));
         assert_eq!(config.auth.mode, Mode::Both);
+    }
+
+    #[test]
+    fn waits_of_keys_that_would_refuse_good_tokens_are_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().expect_err("refused")
+        };
+        let second = Duration::from_secs(1);
+        for (change, named) in [
+            (
+                (|config| config.keys.publish_ahead = Duration::from_secs(1)) as fn(&mut Config),
+                "keys.publish_ahead",
+            ),
+            (|config| config.keys.rotation = Duration::from_secs(60), "keys.rotation"),
+            (|config| config.keys.retain = Duration::from_secs(29), "keys.retain"),
+            (
+                |config| config.keys.previous_master_key_file = Some("old".into()),
+                "keys.previous_master_key_file",
+            ),
+        ] {
+            assert!(refused(change).starts_with(named), "{named}");
+        }
+        let mut config = Config::default();
+        config.keys.publish_ahead = second * 2;
+        (config.keys.retain, config.keys.rotation) = (second * 30, second * 2);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_secret_setting_shows_nothing() {
+        let mut config = Config::default();
+        config.keys.master_key = Some("abab".to_owned().into());
+        assert!(!format!("{config:?}").contains("abab"));
     }
 
     #[test]

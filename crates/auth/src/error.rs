@@ -71,6 +71,17 @@ pub enum Error {
     /// There is nothing of this id, or nothing that the caller may know of.
     #[error("there is nothing of this id")]
     NotFound,
+    /// The key cannot be used as it was given; the text says why and shows nothing of it.
+    #[error("key: {0}")]
+    KeyRefused(String),
+    /// A key of this kid is here already, or was and does not come back.
+    #[error("a key with this kid is here already, or was")]
+    KeyExists,
+    /// The key lies in a file, and changes with that file and the settings.
+    #[error(
+        "the key lies in a file: change the file or the settings, and start every instance again"
+    )]
+    KeyInFile,
     /// Too many passwords wait to be hashed.
     #[error("too many logins at the moment")]
     HashingBusy {

@@ -19,6 +19,9 @@ const PREFIX: &str = "COUNTERSIGN_";
 const NOT_SETTINGS: [&str; 3] =
     ["COUNTERSIGN_CONFIG", "COUNTERSIGN_DATA_DIR", "COUNTERSIGN_TEST_POSTGRES"];
 
+/// Settings whose value itself is a secret.
+const SECRET: [(&str, &str); 1] = [("keys", "master_key")];
+
 /// Something about the settings that has to be changed before the server can start.
 #[derive(Debug)]
 pub struct Refusal(pub String);
@@ -82,6 +85,12 @@ impl Setting {
     #[must_use]
     pub fn flag(self) -> String {
         format!("{}-{}", self.section, self.name).replace('_', "-")
+    }
+
+    /// Says whether its value is a secret: those never stand on a command line, where others on the machine see them.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        SECRET.contains(&(self.section, self.name))
     }
 
     /// What it is for.
@@ -235,7 +244,11 @@ mod tests {
             ("keys.secret_file", "one,two"),
             ("keys.private_key_file", "key.pem"),
             ("keys.master_key_file", "master"),
+            ("keys.master_key", "abababababababababababababababababababababababababababababababab"),
+            ("keys.previous_master_key_file", "previous"),
             ("keys.rotation", "7d"),
+            ("keys.publish_ahead", "10m"),
+            ("keys.retain", "2h"),
             ("limits.enabled", "false"),
             ("mail.url", "smtp://localhost"),
             ("mail.password_file", "password"),

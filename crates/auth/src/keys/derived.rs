@@ -6,7 +6,7 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use super::{MasterKey, storage};
+use super::{Masters, seal::Opened, storage, stored::Resealed};
 use crate::{Error, secret::fill, storage::Db};
 
 const SECRET_LEN: usize = 32;
@@ -24,31 +24,35 @@ pub(crate) struct StoredSecret {
     pub(crate) sealed: bool,
 }
 
+impl StoredSecret {
+    /// The secret, and its new sealed form where it needs one.
+    pub(super) fn open(&self, masters: &Masters) -> Result<Opened, Error> {
+        masters
+            .open(&self.material, self.sealed, CONTEXT)
+            .map_err(|why| Error::Configuration(format!("the server secret: {why}")))
+    }
+}
+
 impl ServerSecret {
-    /// Loads the secret of an installation; the first start makes it.
+    /// Loads the secret of an installation; the first start makes it. With it comes what it is sealed as from now on,
+    /// where that is another text than before.
     ///
     /// # Errors
     /// [`Error::Configuration`] when it is sealed under another master key; storage errors.
-    pub(crate) async fn open(db: &Db, master: Option<&MasterKey>) -> Result<Self, Error> {
+    pub(super) async fn open(
+        db: &Db,
+        masters: &Masters,
+    ) -> Result<(Self, Option<Resealed>), Error> {
         let mut fresh = Zeroizing::new(vec![0; SECRET_LEN]);
         fill(&mut fresh)?;
-        let fresh = seal(fresh, master)?;
-        let stored = storage::server_secret_open(db, fresh).await?;
-        let refuse = |why: &str| Error::Configuration(format!("the server secret: {why}"));
-        let secret = match (stored.sealed, master) {
-            (false, _) => stored.material,
-            (true, Some(master)) => master.open(&stored.material, CONTEXT).ok_or_else(|| {
-                refuse("it was sealed under another master key than that of keys.master_key_file")
-            })?,
-            (true, None) => {
-                return Err(refuse("it is sealed; set keys.master_key_file to its master key"));
-            }
+        let fresh = match masters.seal(&fresh, CONTEXT)? {
+            None => StoredSecret { material: fresh, sealed: false },
+            Some(sealed) => StoredSecret { material: Zeroizing::new(sealed), sealed: true },
         };
-        // A master key that was given later seals what lay plain before it.
-        if !stored.sealed && master.is_some() {
-            storage::server_secret_reseal(db, seal(secret.clone(), master)?).await?;
-        }
-        Ok(Self(Salt::new(HKDF_SHA256, b"countersign").extract(&secret)))
+        let stored = storage::server_secret_open(db, fresh).await?;
+        let (secret, again) = stored.open(masters)?;
+        let again = again.map(|after| Resealed { kid: None, before: stored.material, after });
+        Ok((Self(Salt::new(HKDF_SHA256, b"countersign").extract(&secret)), again))
     }
 
     /// The key for MACs of one purpose; each purpose has its own.
@@ -70,13 +74,4 @@ impl KeyType for Len {
     fn len(&self) -> usize {
         SECRET_LEN
     }
-}
-
-fn seal(secret: Zeroizing<Vec<u8>>, master: Option<&MasterKey>) -> Result<StoredSecret, Error> {
-    Ok(match master {
-        None => StoredSecret { material: secret, sealed: false },
-        Some(master) => {
-            StoredSecret { material: Zeroizing::new(master.seal(&secret, CONTEXT)?), sealed: true }
-        }
-    })
 }

@@ -8,27 +8,28 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sha2::{Digest, Sha256};
 
-use crate::{Auth, secret};
+use super::STALE_IF_ERROR;
+use crate::Auth;
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new().route("/.well-known/jwks.json", get(jwks))
 }
 
-/// The public keys (RFC 7517 §5). Verifiers may keep them for ten minutes, and for a day while this
-/// server cannot be reached (RFC 5861 §4).
+/// The public keys (RFC 7517 §5). Verifiers may keep them for a while, shorter than a key waits before it signs, and for
+/// a day while this server cannot be reached (RFC 5861 §4).
 async fn jwks(State(auth): State<Auth>, headers: HeaderMap) -> Response {
-    let body = auth.keys().published().to_owned();
-    let etag = format!("\"{}\"", secret::hex(&Sha256::digest(&body)));
+    let ring = auth.keys().now();
+    let (body, etag) = (ring.published.clone(), ring.etag.clone());
     let known = headers.get_all(IF_NONE_MATCH).iter().any(|value| {
         let text = value.to_str().unwrap_or_default();
         text.split(',')
             .map(|tag| tag.trim().trim_start_matches("W/"))
             .any(|tag| tag == etag || tag == "*")
     });
-    let caching =
-        [(CACHE_CONTROL, "public, max-age=600, stale-if-error=86400".to_owned()), (ETAG, etag)];
+    let (max_age, stale) = (auth.keys().keys().max_age().as_secs(), STALE_IF_ERROR.as_secs());
+    let caching = format!("public, max-age={max_age}, stale-if-error={stale}");
+    let caching = [(CACHE_CONTROL, caching), (ETAG, etag)];
     if known {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }

@@ -1,215 +1,275 @@
-//! Keys: what signs the tokens, where it lies, and what verifies them.
+//! Keys: what signs the tokens, where it lies, what verifies them, and how one follows another.
+//!
+//! # The life of a key in the database
+//!
+//! ```text
+//! pending  →  active  →  retiring  →  gone
+//! ```
+//!
+//! - **pending**: it verifies and is published, and signs nothing yet. `keys.publish_ahead` (20 minutes) later every verifier
+//!   that keeps the key set for as long as it may has it, and it becomes active.
+//! - **active**: it signs. There is one at most. `keys.rotation` (30 days) later another takes its place.
+//! - **retiring**: it signs no more, and verifies until the last token it signed has expired and `keys.retain` (one hour) has
+//!   passed.
+//! - **gone**: it verifies nothing. Its material is erased, its row stays for the list.
+//!
+//! Each arrow is one conditional step on the table (`storage.rs`), so that two instances, or one that does it again, change
+//! nothing twice. One instance makes those that are due, as a [job](crate::jobs); every step writes an entry into the
+//! feed of revocations, and every instance that reads it [loads its ring anew](ring::KeyRing). A restart in between finds
+//! the table as it is and goes on.
+//!
+//! # Which algorithm
+//!
+//! The first start makes a key of `tokens.algorithm`, active at once. A start with another `tokens.algorithm` than the start
+//! before it adds a pending key of that algorithm: the old one signs until that takes over. A rotation keeps the
+//! algorithm of the newest key, whatever the settings of the instance that does it say: instances that differ for a
+//! while, during a restart one by one, pull in one direction. So a `key rotate --algorithm` outlasts restarts too.
+//!
+//! # Files
+//!
+//! - A key of `keys.private_key_file` signs; else the first of `keys.secret_file`, if `tokens.algorithm` is of its family. All
+//!   files verify. Who holds them decides when they change: nothing here rotates them.
+//! - Where a file signs, the active key of the database retires, and pending ones stay pending: they verify and are published.
+//! - An instance that starts without the file finds no active key in the database and makes one, active at once.
+//! - A key may lie in both places, after an import: it is one key. So the way from a file into the database is to import
+//!   it, to take it out of the settings, and to rotate; the way from the database to a file, or from one file to
+//!   another, is to import the new one, to wait until it is known everywhere, and to name it in the settings.
 
-mod derived;
+pub(crate) mod derived;
+mod files;
 pub(crate) mod http;
+mod ring;
 mod seal;
+mod service;
 mod storage;
+mod stored;
 mod strength;
 
-use std::path::Path;
+use std::{fmt, ops::Deref};
 
-use jwt::{Algorithm, Jwks, SigningKey, VerifyingKey};
+use jwt::{Algorithm, Timestamp};
 use zeroize::Zeroizing;
 
-pub use self::strength::weakness;
-pub(crate) use self::{derived::ServerSecret, seal::MasterKey};
-use crate::{Clock, Error, config::Config, storage::Db};
+use self::stored::Entry;
+pub(crate) use self::{
+    derived::ServerSecret,
+    ring::{Following, KeyRing},
+    seal::Masters,
+    service::STALE_IF_ERROR,
+    storage::purge,
+};
+pub use self::{files::read_secret, service::Keys, strength::weakness};
+use crate::{Auth, Error};
 
-/// The key that signs, and all that verify.
-#[derive(Debug)]
-pub(crate) struct KeyRing {
-    signing: SigningKey,
-    verifying: Jwks,
-    /// The key set as it is published: public keys only, and their strong validator.
-    published: String,
+/// Where a key stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It verifies and is published, and signs later.
+    Pending,
+    /// It signs.
+    Active,
+    /// It signs no more, and verifies what it signed.
+    Retiring,
+    /// It is over.
+    Gone,
 }
 
-/// A key as it lies in the table.
-pub(crate) struct StoredKey {
-    kid: String,
-    algorithm: String,
-    material: Zeroizing<Vec<u8>>,
-    sealed: bool,
-}
+impl State {
+    /// Its name, as in lists.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.to_stored()
+    }
 
-impl KeyRing {
-    /// Loads the keys of an installation: those of `keys.secret_file` and `keys.private_key_file`, and,
-    /// where none of them is of the algorithm in force, those in the database, where the first start makes
-    /// one.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] says which setting or file is wrong; storage errors.
-    pub(crate) async fn open(
-        config: &Config,
-        db: &Db,
-        clock: &Clock,
-        master: Option<&MasterKey>,
-    ) -> Result<Self, Error> {
-        let typ = &config.tokens.typ;
-        let mut keys = files(config)?;
-        if keys.first().map(SigningKey::algorithm) != Some(config.tokens.algorithm) {
-            let mut stored = stored(config.tokens.algorithm, db, clock, master).await?;
-            stored.append(&mut keys);
-            keys = stored;
+    fn to_stored(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Gone => "gone",
         }
-        let mut keys = keys.into_iter();
-        let signing = keys
-            .next()
-            .ok_or_else(|| Error::Configuration("there is no key to sign with".to_owned()))?
-            .with_typ(typ);
-        let verifying: Vec<VerifyingKey> = std::iter::once(signing.verifying_key())
-            .chain(keys.map(|key| key.verifying_key()))
-            .collect();
-        let verifying = Jwks::new(verifying).map_err(|error| {
-            Error::Configuration(format!("the keys: {error}; is a file listed twice?"))
-        })?;
-        let published = verifying.to_json();
-        Ok(Self { signing, verifying, published })
     }
 
-    /// The key that signs new tokens.
-    pub(crate) fn signing(&self) -> &SigningKey {
-        &self.signing
-    }
-
-    /// All keys that verify.
-    pub(crate) fn verifying(&self) -> &Jwks {
-        &self.verifying
-    }
-
-    /// The published key set (RFC 7517 §5), as JSON.
-    pub(crate) fn published(&self) -> &str {
-        &self.published
+    /// A state that this version does not know is one in which nothing is believed.
+    fn from_stored(text: &str) -> Self {
+        match text {
+            "pending" => Self::Pending,
+            "active" => Self::Active,
+            "retiring" => Self::Retiring,
+            _ => Self::Gone,
+        }
     }
 }
 
-/// Reads the file of a secret or a key: its bytes without one trailing newline.
+/// Where a key lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the database, where it rotates.
+    Database,
+    /// In a file that the settings name.
+    File,
+}
+
+impl Place {
+    /// Its name, as in lists.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A key as a list shows it: everything but the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The name by which tokens say who signed them.
+    pub kid: String,
+    /// The name of its algorithm.
+    pub algorithm: String,
+    /// Where it stands. One in a file that verifies only is retiring, without an end.
+    pub state: State,
+    /// Where it lies.
+    pub place: Place,
+    /// Whether it is encrypted under the master key.
+    pub sealed: bool,
+    /// When it was made or imported; not known of a file.
+    pub created_at: Option<Timestamp>,
+    /// When it signs for the first time, or did.
+    pub active_at: Option<Timestamp>,
+    /// When it signed for the last time.
+    pub retired_at: Option<Timestamp>,
+    /// When it is gone, or was.
+    pub gone_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl From<Entry> for Key {
+    fn from(entry: Entry) -> Self {
+        Self {
+            kid: entry.key.kid,
+            algorithm: entry.key.algorithm,
+            state: entry.state,
+            place: Place::Database,
+            sealed: entry.key.sealed,
+            created_at: Some(entry.created_at),
+            active_at: Some(entry.active_at),
+            retired_at: entry.retired_at,
+            gone_at: entry.gone_at,
+            revoked_at: entry.revoked_at,
+        }
+    }
+}
+
+/// What the end of a key at once would mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consequences {
+    /// The key as it is now.
+    pub key: Key,
+    /// Logins that may hold an access token of this key which has not expired: those that were begun before it signed for
+    /// the last time, and that were begun or refreshed within the lifetime of an access token and since it signs. One
+    /// that was refreshed after the key retired counts too, so these are as many or more than there are. They go on: a
+    /// refresh gives each a token of another key.
+    pub logins: u64,
+    /// Until when a verifier outside of the installation may go on accepting tokens of this key from a key set that it
+    /// keeps; `None` for a secret, which is never published, and which whoever holds it believes until told otherwise.
+    pub cached_until: Option<Timestamp>,
+}
+
+/// A key on its way out: PEM, or the bytes of a secret. Wiped when dropped, and not shown by `Debug`.
+pub struct Exported(Zeroizing<Vec<u8>>);
+
+impl Deref for Exported {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exported(…)")
+    }
+}
+
+/// Makes a key that belongs to no installation: its kid, and PEM (PKCS#8) or the text of a secret.
 ///
 /// # Errors
-/// [`Error::Configuration`] names the file and why it cannot be read.
-pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut secret = Zeroizing::new(std::fs::read(path).map_err(|error| {
-        Error::Configuration(format!("the key file {} cannot be read: {error}", path.display()))
-    })?);
-    if secret.last() == Some(&b'\n') {
-        secret.pop();
-    }
-    Ok(secret)
+/// [`Error::Configuration`] when keys of this algorithm cannot be made here.
+pub fn generate(algorithm: Algorithm) -> Result<(String, Exported), Error> {
+    let key = stored::fresh(algorithm)?;
+    let bytes = match key.expose_secret() {
+        Some(secret) => secret.to_vec(),
+        None => key.expose_pkcs8_pem().map_err(Error::internal)?.trim_end().as_bytes().to_vec(),
+    };
+    Ok((key.kid().unwrap_or_default().to_owned(), Exported(Zeroizing::new(bytes))))
 }
 
-/// The keys of `keys.private_key_file` and `keys.secret_file`, the one that is to sign first.
-fn files(config: &Config) -> Result<Vec<SigningKey>, Error> {
-    let algorithm = config.tokens.algorithm;
-    let mut keys = Vec::new();
-    if let Some(path) = &config.keys.private_key_file {
-        if algorithm.is_symmetric() {
-            return Err(Error::Configuration(format!(
-                "keys.private_key_file is for a key pair, and tokens.algorithm is {algorithm}: set that to \
-                 the algorithm of the key"
-            )));
-        }
-        keys.push(read_key(path, |pem| {
-            let pem = str::from_utf8(pem).map_err(|_| jwt::Error::KeyMalformed("not text"))?;
-            SigningKey::from_pem(algorithm, pem)
-        })?);
-    }
-    // While another algorithm signs, tokens of the secrets that signed before it go on being good.
-    let symmetric = if algorithm.is_symmetric() { algorithm } else { Algorithm::Hs256 };
-    for path in &config.keys.secret_file {
-        keys.push(read_key(path, |secret| SigningKey::from_secret(symmetric, secret))?);
-    }
-    Ok(keys)
-}
-
-fn read_key(
-    path: &Path,
-    parse: impl FnOnce(&[u8]) -> Result<SigningKey, jwt::Error>,
-) -> Result<SigningKey, Error> {
-    let key = parse(&read_secret(path)?).map_err(|error| {
-        Error::Configuration(format!("the key file {}: {error}", path.display()))
-    })?;
-    Ok(key.with_derived_kid())
-}
-
-async fn stored(
-    algorithm: Algorithm,
-    db: &Db,
-    clock: &Clock,
-    master: Option<&MasterKey>,
-) -> Result<Vec<SigningKey>, Error> {
-    let fresh = SigningKey::generate(algorithm)
-        .map_err(|error| Error::Configuration(format!("tokens.algorithm: {error}")))?
-        .with_derived_kid();
-    let fresh = StoredKey::new(&fresh, master)?;
-    let rows = storage::keys_open(db, fresh, clock.now()).await?;
-    let mut keys = Vec::with_capacity(rows.len());
-    for row in rows {
-        keys.push(row.open(master)?);
-        // A master key that was given later seals what lay plain before it.
-        if let (Some(master), false) = (master, row.sealed) {
-            storage::key_reseal(db, row.seal(master)?).await?;
-        }
-    }
-    Ok(keys)
-}
-
-impl StoredKey {
-    fn new(key: &SigningKey, master: Option<&MasterKey>) -> Result<Self, Error> {
-        let material = match key.expose_secret() {
-            Some(secret) => Zeroizing::new(secret.to_vec()),
-            None => Zeroizing::new(key.expose_pkcs8_der().map_err(Error::internal)?.to_vec()),
-        };
-        let plain = Self {
-            kid: key.kid().unwrap_or_default().to_owned(),
-            algorithm: key.algorithm().name().to_owned(),
-            material,
-            sealed: false,
-        };
-        match master {
-            Some(master) => plain.seal(master),
-            None => Ok(plain),
-        }
+impl Auth {
+    /// The keys of this installation: [`Keys::list`].
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn keys_list(&self) -> Result<Vec<Key>, Error> {
+        self.keys().keys().list().await
     }
 
-    /// What the sealed material is bound to: it opens as this key and no other.
-    fn context(&self) -> String {
-        format!("countersign key {} {}", self.kid, self.algorithm)
+    /// Rotates: [`Keys::rotate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn key_rotate(
+        &self,
+        algorithm: Option<Algorithm>,
+        immediate: bool,
+    ) -> Result<Key, Error> {
+        let key = self.keys().keys().rotate(algorithm, immediate).await?;
+        self.keys().reload().await?;
+        Ok(key)
     }
 
-    fn seal(&self, master: &MasterKey) -> Result<Self, Error> {
-        Ok(Self {
-            kid: self.kid.clone(),
-            algorithm: self.algorithm.clone(),
-            material: Zeroizing::new(master.seal(&self.material, &self.context())?),
-            sealed: true,
-        })
+    /// What [`Auth::key_revoke`] would mean: [`Keys::consequences`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn key_consequences(&self, kid: &str) -> Result<Consequences, Error> {
+        self.keys().keys().consequences(kid).await
     }
 
-    fn open(&self, master: Option<&MasterKey>) -> Result<SigningKey, Error> {
-        let refuse = |why: &str| Error::Configuration(format!("key {}: {why}", self.kid));
-        let material = match (self.sealed, master) {
-            (false, _) => self.material.clone(),
-            (true, Some(master)) => {
-                master.open(&self.material, &self.context()).ok_or_else(|| {
-                    refuse(
-                        "it was sealed under another master key than that of keys.master_key_file",
-                    )
-                })?
-            }
-            (true, None) => {
-                return Err(refuse("it is sealed; set keys.master_key_file to its master key"));
-            }
-        };
-        let algorithm: Algorithm = self
-            .algorithm
-            .parse()
-            .map_err(|_| refuse("this version does not know its algorithm"))?;
-        let key = if algorithm.is_symmetric() {
-            SigningKey::from_secret(algorithm, &material)
-        } else {
-            SigningKey::from_pkcs8_der(algorithm, &material)
-        };
-        let key = key.map_err(|error| refuse(&error.to_string()))?;
-        Ok(key.with_kid(self.kid.as_str()))
+    /// Ends a key at once: [`Keys::revoke`]. In effect on this instance when it returns, and on the others within a
+    /// second.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn key_revoke(&self, kid: &str) -> Result<Key, Error> {
+        let key = self.keys().keys().revoke(kid).await?;
+        self.keys().reload().await?;
+        Ok(key)
+    }
+
+    /// Takes in a key: [`Keys::import`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn key_import(
+        &self,
+        text: &[u8],
+        algorithm: Option<Algorithm>,
+        immediate: bool,
+    ) -> Result<Key, Error> {
+        let key = self.keys().keys().import(text, algorithm, immediate).await?;
+        self.keys().reload().await?;
+        Ok(key)
+    }
+
+    /// Hands out a key: [`Keys::export`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn key_export(&self, kid: &str, private: bool) -> Result<Exported, Error> {
+        self.keys().keys().export(kid, private).await
     }
 }

@@ -3,13 +3,85 @@ use std::{fmt, path::Path};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
-use crate::{Error, secret::unhex};
+use crate::{Error, config, secret::unhex};
 
 const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = aws_lc_rs::aead::NONCE_LEN;
 
 /// The key under which other keys lie encrypted: AES-256-GCM with a random nonce for each.
 pub(crate) struct MasterKey(RandomizedNonceKey);
+
+/// The master key of today, and the one before it.
+#[derive(Debug, Default)]
+pub(crate) struct Masters {
+    current: Option<MasterKey>,
+    previous: Option<MasterKey>,
+}
+
+impl Masters {
+    /// Those that the settings name.
+    pub(crate) fn read(keys: &config::Keys) -> Result<Self, Error> {
+        let current = match (&keys.master_key_file, &keys.master_key) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Configuration(
+                    "keys.master_key and keys.master_key_file are both set: one of them is enough"
+                        .to_owned(),
+                ));
+            }
+            (Some(path), None) => Some(MasterKey::read(path)?),
+            (None, Some(text)) => Some(MasterKey::from_hex(text.expose())?),
+            (None, None) => None,
+        };
+        let previous = keys.previous_master_key_file.as_deref().map(MasterKey::read).transpose()?;
+        Ok(Self { current, previous })
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The sealed form of a text; `None` without a master key, where it stays as it is.
+    pub(crate) fn seal(&self, plain: &[u8], context: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.current.as_ref().map(|master| master.seal(plain, context)).transpose()
+    }
+
+    /// What was stored, in the clear, and its new sealed form where it has to be sealed, or sealed anew.
+    pub(crate) fn open(
+        &self,
+        stored: &Zeroizing<Vec<u8>>,
+        sealed: bool,
+        context: &str,
+    ) -> Result<Opened, &'static str> {
+        let again = |plain: &[u8]| {
+            self.seal(plain, context).map_err(|_| "it could not be sealed under the master key")
+        };
+        if !sealed {
+            return Ok((stored.clone(), again(stored)?));
+        }
+        let Some(current) = &self.current else {
+            return Err(
+                "it is sealed; set keys.master_key_file or keys.master_key to its master key",
+            );
+        };
+        if let Some(plain) = current.open(stored, context) {
+            return Ok((plain, None));
+        }
+        match self.previous.as_ref().map(|previous| previous.open(stored, context)) {
+            Some(Some(plain)) => {
+                let again = again(&plain)?;
+                Ok((plain, again))
+            }
+            Some(None) => Err("it was sealed under another master key than these two"),
+            None => Err(
+                "it was sealed under another master key than this one: to change the master key, name the \
+                         one before in keys.previous_master_key_file",
+            ),
+        }
+    }
+}
+
+/// A text in the clear, and its new sealed form where it needs one.
+pub(crate) type Opened = (Zeroizing<Vec<u8>>, Option<Vec<u8>>);
 
 impl MasterKey {
     /// Reads a master key: 32 bytes as they are, or as 64 hex digits.
@@ -25,6 +97,18 @@ impl MasterKey {
             })?,
         };
         RandomizedNonceKey::new(&AES_256_GCM, &key).map(Self).map_err(|_| refuse("it is not a key"))
+    }
+
+    /// Reads a master key from its 64 hex digits.
+    fn from_hex(text: &str) -> Result<Self, Error> {
+        let key = unhex(text.trim().as_bytes()).filter(|key| key.len() == KEY_LEN);
+        let key = key.and_then(|key| RandomizedNonceKey::new(&AES_256_GCM, &key).ok());
+        let refuse = || {
+            Error::Configuration(
+                "keys.master_key: it must be 32 random bytes as 64 hex digits".to_owned(),
+            )
+        };
+        key.map(Self).ok_or_else(refuse)
     }
 
     /// Encrypts and binds to a context: nonce, ciphertext and tag in one.
@@ -80,6 +164,26 @@ mod tests {
             assert_eq!(master(1).open(&sealed[..length], "key a"), None);
         }
         assert_ne!(sealed, master(1).seal(b"the secret", "key a").expect("sealed"));
+    }
+
+    #[test]
+    fn a_master_key_that_is_a_setting_is_64_hex_digits() {
+        let sealed = master(0xab).seal(b"x", "c").expect("sealed");
+        let mut keys = config::Config::default().keys;
+        for text in ["ab".repeat(32), format!("{}\n", "AB".repeat(32))] {
+            keys.master_key = Some(text.into());
+            let masters = Masters::read(&keys).expect("read");
+            let opened = masters.open(&Zeroizing::new(sealed.clone()), true, "c").expect("opened");
+            assert_eq!((opened.0.as_slice(), opened.1), (&b"x"[..], None));
+        }
+        for text in ["", "ab", &"ab".repeat(31), &"zz".repeat(32), &"ab".repeat(33)] {
+            keys.master_key = Some(text.to_owned().into());
+            let refused = Masters::read(&keys).expect_err("refused").to_string();
+            assert!(text.is_empty() || !refused.contains(text), "{refused}");
+        }
+        keys.master_key = Some("ab".repeat(32).into());
+        keys.master_key_file = Some("/nowhere".into());
+        assert!(Masters::read(&keys).expect_err("refused").to_string().contains("both"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How revocations come to this instance: read when another one says that there is something new, and every
+//! How revocations, and the news that keys have changed, come to this instance: read when another one says that there is something new, and every
 //! fifth of a second in case nobody could say so.
 
 use std::{
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Revocation, Revocations, storage};
+use super::{News, Revocations, storage};
 use crate::{Clock, Error, storage::Db};
 
 /// So often the table is read without being told to.
@@ -48,11 +48,13 @@ impl Feed {
         db: &Db,
         clock: &Clock,
         revocations: &Arc<Revocations>,
+        keys_changed: &Arc<Notify>,
     ) -> Result<Self, Error> {
         let mut reader = Reader {
             db: db.clone(),
             clock: clock.clone(),
             revocations: Arc::clone(revocations),
+            keys_changed: Arc::clone(keys_changed),
             highest: 0,
             missing: BTreeMap::new(),
         };
@@ -80,6 +82,8 @@ struct Reader {
     db: Db,
     clock: Clock,
     revocations: Arc<Revocations>,
+    /// Whom to tell that the keys have changed.
+    keys_changed: Arc<Notify>,
     /// The highest number that was read.
     highest: i64,
     /// Numbers below it that nobody has written yet, and until when somebody still may: numbers are taken in their
@@ -102,16 +106,16 @@ impl Reader {
         let missing: Vec<i64> = self.missing.keys().copied().collect();
         for numbers in missing.chunks(storage::FEW) {
             let found = storage::revocations_of(&self.db, numbers).await?;
-            for (number, revocation) in found {
+            for (number, news) in found {
                 self.missing.remove(&number);
-                self.revocations.add([revocation]);
+                self.hear([news]);
             }
         }
         Ok(())
     }
 
     /// Notes what was read beyond the highest number, and which numbers were passed over.
-    fn take(&mut self, found: Vec<(i64, Revocation)>, now: Instant) {
+    fn take(&mut self, found: Vec<(i64, News)>, now: Instant) {
         for (number, _) in &found {
             let passed = (self.highest + 1).max(number - MISSING)..*number;
             self.missing.extend(passed.map(|number| (number, now + LATE)));
@@ -120,7 +124,17 @@ impl Reader {
         while i64::try_from(self.missing.len()).is_ok_and(|missing| missing > MISSING) {
             self.missing.pop_first();
         }
-        self.revocations.add(found.into_iter().map(|(_, revocation)| revocation));
+        self.hear(found.into_iter().map(|(_, news)| news));
+    }
+
+    fn hear(&self, all: impl IntoIterator<Item = News>) {
+        self.revocations.add(all.into_iter().filter_map(|news| match news {
+            News::Ended(revocation) => Some(revocation),
+            News::Keys => {
+                self.keys_changed.notify_one();
+                None
+            }
+        }));
     }
 
     async fn run(mut self, told: &Notify) {
@@ -205,7 +219,7 @@ mod tests {
         let db = Db::open(&crate::storage::DbOptions::new("sqlite::memory:")).await.expect("open");
         db.execute(
             "CREATE TABLE revocations (number INTEGER PRIMARY KEY, session_id BLOB, user_id BLOB,
-                 generation INTEGER, expires_at INTEGER NOT NULL) STRICT",
+                 generation INTEGER, kid TEXT, expires_at INTEGER NOT NULL) STRICT",
             [],
         )
         .await
@@ -224,6 +238,7 @@ mod tests {
             db: db.clone(),
             clock: Clock::new(Timestamp::new(1)),
             revocations: Arc::clone(&revocations),
+            keys_changed: Arc::default(),
             highest: 0,
             missing: BTreeMap::new(),
         };

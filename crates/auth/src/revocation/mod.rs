@@ -55,6 +55,15 @@ impl Revocation {
     }
 }
 
+/// What an instance hears from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Something ended.
+    Ended(Revocation),
+    /// A key was added, has moved on, or is no longer to be believed.
+    Keys,
+}
+
 /// What a [`Revocation`] ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {

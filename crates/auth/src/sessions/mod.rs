@@ -131,6 +131,23 @@ pub(crate) struct Dead {
 }
 
 impl Dead {
+    /// Those held by a cookie.
+    pub(crate) fn by_cookie(config: &config::Config, now: Timestamp) -> Self {
+        Self::at(now, config.sessions.absolute, config.sessions.idle)
+    }
+
+    /// Those held by tokens.
+    pub(crate) fn by_tokens(config: &config::Config, now: Timestamp) -> Self {
+        Self::at(now, config.tokens.refresh_absolute, config.tokens.refresh_lifetime)
+    }
+
+    fn at(now: Timestamp, absolute: Duration, idle: Duration) -> Self {
+        Self {
+            created_before: now.saturating_sub(absolute).seconds(),
+            used_before: now.saturating_sub(idle).seconds(),
+        }
+    }
+
     pub(crate) fn holds(self, session: &Session) -> bool {
         session.created_at.seconds() < self.created_before
             || session.last_used_at.seconds() < self.used_before

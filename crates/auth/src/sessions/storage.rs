@@ -1,9 +1,10 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, PER_USER, Page, Refused, Session, SessionStore, Which};
+use super::{Answer, Begun, Dead, PER_USER, Page, Refused, Session, SessionStore, Which};
 use crate::{
     Error,
+    jobs::BATCH,
     revocation::{Revocation, storage::revoke},
     secret::SecretHash,
     storage::{Db, Row, StorageError, Tx, Value},
@@ -261,4 +262,16 @@ pub(crate) async fn delete(
         ended.push((row.get("id")?, now));
     }
     Ok(ended)
+}
+
+/// Removes a batch of the sessions by cookie that have run out, whosever they are.
+pub(crate) async fn purge(db: &Db, dead: Dead) -> Result<u64, Error> {
+    let removed = db
+        .execute(
+            "DELETE FROM sessions WHERE id IN
+                 (SELECT id FROM sessions WHERE created_at < $1 OR last_used_at < $2 LIMIT $3)",
+            [dead.created_before.into(), dead.used_before.into(), BATCH.into()],
+        )
+        .await?;
+    Ok(removed)
 }

@@ -3,6 +3,8 @@
 
 mod clock;
 pub mod conformance;
+pub mod jobs;
+pub mod keys;
 pub mod logins;
 mod place;
 pub mod simulator;

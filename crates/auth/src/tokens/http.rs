@@ -7,7 +7,7 @@ use axum::{
     routing::post,
 };
 use guard::{Authenticate, Denied, Principal, Proof, Verdict, bearer_token};
-use jwt::{Verified, Verifier};
+use jwt::Verified;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::{Uuid, fmt::Hyphenated};
@@ -18,6 +18,7 @@ use crate::{
     Auth, Error,
     config::WhenStale,
     http::{Client, JsonOrForm, OAuthError, parameters},
+    keys::KeyRing,
     revocation::Revocations,
     users::UserId,
 };
@@ -87,7 +88,7 @@ fn from_form(form: Vec<(String, String)>) -> Result<Refresh, Error> {
 /// must not have been ended.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessTokens {
-    pub(crate) verifier: Verifier,
+    pub(crate) keys: Arc<KeyRing>,
     /// What has ended; for a logout, which may come twice, nothing has.
     pub(crate) revocations: Option<Arc<Revocations>>,
     pub(crate) when_stale: WhenStale,
@@ -108,7 +109,7 @@ struct Access {
 impl AccessTokens {
     fn verify(&self, parts: &Parts) -> Result<Option<(Verified<Access>, UserId, Uuid)>, Denied> {
         let Some(token) = bearer_token(parts)? else { return Ok(None) };
-        let verified = self.verifier.verify::<Access>(token)?;
+        let verified = self.keys.now().verifier.verify::<Access>(token)?;
         let user = verified.subject().and_then(canonical_v7);
         let session = verified.sid.as_deref().and_then(canonical_v7);
         let Some((user, session)) = user.zip(session) else {

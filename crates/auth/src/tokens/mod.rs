@@ -149,11 +149,7 @@ impl Auth {
 
     /// Before when a session that is held by tokens is over.
     pub(crate) fn tokens_dead(&self, now: Timestamp) -> Dead {
-        let tokens = &self.config().tokens;
-        Dead {
-            created_before: now.saturating_sub(tokens.refresh_absolute).seconds(),
-            used_before: now.saturating_sub(tokens.refresh_lifetime).seconds(),
-        }
+        Dead::by_tokens(self.config(), now)
     }
 
     fn tokens(
@@ -178,7 +174,7 @@ impl Auth {
             .audience(&tokens.audience)
             .id(self.ids().next().to_string())
             .expires_in(tokens.access_lifetime);
-        let access = self.keys().signing().sign(&claims).map_err(Error::internal)?;
+        let access = self.keys().now().signing.sign(&claims).map_err(Error::internal)?;
         let ends_at = seconds(tokens.refresh_lifetime)
             .saturating_add(used_at.seconds())
             .min(seconds(tokens.refresh_absolute).saturating_add(created_at.seconds()));

@@ -5,6 +5,7 @@ use jwt::Timestamp;
 use super::refresh::{FirstUses, RefreshToken, Use};
 use crate::{
     Error,
+    jobs::BATCH,
     revocation::{Revocation, storage::revoke},
     sessions::{Dead, PER_USER, Session},
     storage::Db,
@@ -168,4 +169,17 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
         })
         .await?;
     Ok(refreshed)
+}
+
+/// Removes a batch of the sessions by tokens that have run out, whosever they are.
+pub(crate) async fn purge(db: &Db, dead: Dead) -> Result<u64, Error> {
+    let removed = db
+        .execute(
+            "DELETE FROM refresh_tokens WHERE session_id IN
+                 (SELECT session_id FROM refresh_tokens
+                   WHERE created_at < $1 OR last_used_at < $2 LIMIT $3)",
+            [dead.created_before.into(), dead.used_before.into(), BATCH.into()],
+        )
+        .await?;
+    Ok(removed)
 }

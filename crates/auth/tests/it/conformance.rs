@@ -34,5 +34,4 @@ on_every_engine!(
     a_login_that_could_not_be_ended_goes_on,
     the_database_holds_no_session_secret,
     instances_that_start_at_once_agree_on_the_key,
-    a_change_of_algorithm_keeps_the_old_key_verifying,
 );

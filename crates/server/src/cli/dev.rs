@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use auth::{
-    Auth, OpaqueSecret,
+    Auth, AuthBuilder, OpaqueSecret,
     keys::{read_secret, weakness},
     roles,
     users::NewUser,
@@ -88,7 +88,7 @@ impl Dev {
             .canonicalize()
             .with_context(|| format!("the data folder {}", data_dir.display()))?;
 
-        let instance = Instance::open(config, &data_dir).await?;
+        let instance = Instance::open(config, &data_dir, AuthBuilder::switch_keys_at_once).await?;
         let accounts = seed(&instance.auth, &data_dir).await?;
         let auth = &instance.auth;
         let posts = posts::router(App {

@@ -1,4 +1,4 @@
-//! What `dev` and `serve` take: every setting as a flag, and where settings and data lie.
+//! What `dev`, `serve` and the commands on an installation take: every setting as a flag, and where settings and data lie.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::settings::{Setting, load};
 /// Where data lies unless a flag or the environment says otherwise.
 const DATA_DIR: &str = "countersign-data";
 
-/// The settings of a command that starts a server.
+/// The settings of a command that starts a server, or works beside one.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
     /// The configuration file (TOML).
@@ -47,7 +47,7 @@ const SHORT: [(&str, &str); 3] = [
 
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        Setting::all().fold(command, |command, setting| {
+        Setting::all().filter(|setting| !setting.is_secret()).fold(command, |command, setting| {
             let key = setting.key();
             let short = SHORT.iter().find(|(long, _)| *long == key).map(|(_, short)| *short);
             let mut flag = Arg::new(key.clone())
@@ -72,7 +72,8 @@ impl Args for SettingFlags {
 
 impl FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = Setting::all().filter_map(|setting| {
+        let flags = Setting::all().filter(|setting| !setting.is_secret());
+        let given = flags.filter_map(|setting| {
             let key = setting.key();
             let values: Vec<String> = matches.get_many::<String>(&key)?.cloned().collect();
             Some((key, values.join(",")))

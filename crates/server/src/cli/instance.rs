@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use auth::{Auth, Config, config::PublicUrl};
+use auth::{Auth, AuthBuilder, Config, config::PublicUrl};
 use axum::Router;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
@@ -31,7 +31,13 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Takes the socket, then opens or makes the storage in the data folder.
-    pub(crate) async fn open(mut config: Config, data_dir: &Path) -> anyhow::Result<Self> {
+    ///
+    /// `adapt` has its say on how the installation is built.
+    pub(crate) async fn open(
+        mut config: Config,
+        data_dir: &Path,
+        adapt: impl FnOnce(AuthBuilder) -> AuthBuilder,
+    ) -> anyhow::Result<Self> {
         protect_process();
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
@@ -43,7 +49,7 @@ impl Instance {
             config.database.url = Some(format!("sqlite://{}", database_file(data_dir).display()));
         }
         warn_of_what_is_to_come(&config)?;
-        let auth = Auth::builder(config).build().await?;
+        let auth = adapt(Auth::builder(config)).build().await?;
         Ok(Self { listener, auth })
     }
 
@@ -111,7 +117,7 @@ pub(crate) fn refuse_shared_file(path: &Path) -> anyhow::Result<()> {
 }
 
 /// What a crash or another user of this machine could take away.
-fn protect_process() {
+pub(crate) fn protect_process() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
@@ -126,10 +132,8 @@ fn warn_of_what_is_to_come(config: &Config) -> anyhow::Result<()> {
     if config.accounts.verify_email {
         return refuse("accounts.verify_email");
     }
-    let unset = Config::default();
     let ignored = [
         ("http.metrics_listen", config.http.metrics_listen.is_some()),
-        ("keys.rotation", config.keys.rotation != unset.keys.rotation),
         ("mail.from", config.mail.from.is_some()),
         ("mail.password_file", config.mail.password_file.is_some()),
         ("mail.url", config.mail.url.is_some()),

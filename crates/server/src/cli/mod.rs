@@ -3,10 +3,11 @@
 mod dev;
 mod flags;
 mod instance;
+mod key;
 mod output;
 mod serve;
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::{fmt, io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -26,7 +27,21 @@ enum Command {
     Dev(dev::Dev),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Make, list, rotate, revoke, import and export signing keys.
+    Key(key::Key),
 }
+
+/// The answer of a command is no; the text says so.
+#[derive(Debug)]
+struct No(&'static str);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for No {}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -44,6 +59,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Key(key) => key.run().await,
         }
     });
     match outcome {
@@ -58,6 +74,8 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The answer is no: what was asked for is not there, cannot be, or was called off.
+const NO: u8 = 1;
 /// Usage or configuration: the user has to change something said to the program.
 const USAGE: u8 = 2;
 /// The environment: something cannot be reached or read.
@@ -84,8 +102,17 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
+    let refused = |cause: &(dyn std::error::Error + 'static)| {
+        use auth::Error::{KeyExists, KeyInFile, NotFound};
+        cause.is::<No>() || matches!(cause.downcast_ref(), Some(KeyExists | KeyInFile | NotFound))
+    };
+    if error.chain().any(refused) {
+        return NO;
+    }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<Refusal>() || matches!(cause.downcast_ref(), Some(auth::Error::Configuration(_)))
+        use auth::Error::{Configuration, KeyRefused};
+        cause.is::<Refusal>()
+            || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
     };
     if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
 }

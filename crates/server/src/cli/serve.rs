@@ -38,7 +38,7 @@ impl Serve {
         telemetry::start(&config.log)?;
         self.check(&config)?;
         let data_dir = &self.flags.data_dir;
-        let instance = Instance::open(config, data_dir).await?;
+        let instance = Instance::open(config, data_dir, |builder| builder).await?;
         refuse_seeded_accounts(&instance, data_dir).await?;
         instance.run(Router::new(), Hosts::Any, || {}).await
     }
@@ -55,7 +55,9 @@ impl Serve {
                 ));
             }
         }
-        let others = [&config.keys.private_key_file, &config.keys.master_key_file];
+        let keys = &config.keys;
+        let others =
+            [&keys.private_key_file, &keys.master_key_file, &keys.previous_master_key_file];
         for path in others.into_iter().flatten() {
             refuse_shared_file(path)?;
         }
@@ -105,8 +107,9 @@ impl Serve {
         } else {
             keys.private_key_file.is_some()
         };
-        let plain = !in_file && keys.master_key_file.is_none();
-        if keys.master_key_file.is_none() {
+        let has_master = keys.master_key_file.is_some() || keys.master_key.is_some();
+        let plain = !in_file && !has_master;
+        if !has_master {
             tracing::warn!(
                 "the server secret lies unencrypted in PostgreSQL, where whoever reads a backup can make refresh \
                  tokens: set keys.master_key_file (make one with: openssl rand -hex 32)"

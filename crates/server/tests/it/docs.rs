@@ -140,11 +140,14 @@ fn every_setting_stands_in_the_reference_with_its_variable_flag_and_default() {
         .map(|setting| {
             let long = setting.flag();
             let flag = serve.get_arguments().find(|flag| flag.get_long() == Some(&long));
-            let aliases = flag.expect("a flag").get_visible_aliases().unwrap_or_default();
-            let flags = std::iter::once(long.as_str()).chain(aliases);
-            let flags: Vec<String> = flags.map(|flag| code(format!("--{flag}"))).collect();
+            assert_eq!(flag.is_none(), setting.is_secret(), "{long}");
+            let flags = flag.map_or("none".to_owned(), |flag| {
+                let aliases = flag.get_visible_aliases().unwrap_or_default();
+                let flags = std::iter::once(long.as_str()).chain(aliases);
+                flags.map(|flag| code(format!("--{flag}"))).collect::<Vec<_>>().join(", ")
+            });
             let default = setting.default().map_or_else(|| "none".to_owned(), code);
-            vec![code(setting.key()), code(setting.variable()), flags.join(", "), default]
+            vec![code(setting.key()), code(setting.variable()), flags, default]
         })
         .collect();
     let written = rows(&text("docs/reference/config.md"), "setting");
@@ -167,10 +170,21 @@ fn the_configuration_file_of_the_reference_loads() {
 fn every_command_and_flag_stands_in_the_reference() {
     let reference = text("docs/reference/cli.md");
     let command = Cli::command();
-    let own = |flag: &&Arg| flag.get_help_heading().is_none() && flag.get_id() != "help";
+    let own = |flag: &&Arg| {
+        flag.get_help_heading().is_none() && flag.get_id() != "help" && !flag.is_positional()
+    };
     let mut commands = BTreeSet::new();
-    for command in command.get_subcommands() {
+    // Those that do something: `key list`, and not `key`.
+    let leaves = command.get_subcommands().flat_map(|command| {
         let name = format!("countersign {}", command.get_name());
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() {
+            return vec![(name, command)];
+        }
+        let below = below.into_iter();
+        below.map(|command| (format!("{name} {}", command.get_name()), command)).collect()
+    });
+    for (name, command) in leaves {
         let section = section(&reference, &format!("## {}", code(&name)));
         commands.insert(name);
         let mut flags = BTreeMap::new();

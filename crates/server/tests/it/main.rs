@@ -9,6 +9,8 @@ mod docs;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod listener;
 #[cfg(test)]
 mod postgres;

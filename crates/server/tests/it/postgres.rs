@@ -47,7 +47,7 @@ async fn instances_share_accounts_keys_and_sessions() {
     let keys = place.db.all("SELECT sealed, material FROM keys", []).await.expect("keys");
     assert_eq!(keys.len(), 1, "one of the two made it");
     assert!(keys[0].get::<bool>("sealed").expect("a flag"));
-    assert_eq!(keys[0].get::<Vec<u8>>("material").expect("bytes").len(), 12 + 32 + 16);
+    assert_eq!(keys[0].get::<Vec<u8>>("material").expect("bytes").len(), 12 + 64 + 16);
     assert!(one.stop().success() && two.stop().success());
     place.remove().await;
 }
