@@ -42,7 +42,9 @@ const AT_ONCE: usize = 32;
 /// What is to become of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// They are only looked at, and what a login costs is measured.
+    /// They are only looked at.
+    Check,
+    /// They are looked at, and what logins of their accounts would cost is measured.
     DryRun,
     /// They become accounts.
     Write,
@@ -191,7 +193,7 @@ impl Auth {
             let sound = self.sift(batch, &mut addresses, &mut report);
             let fresh = self.unknown(sound, &mut report).await?;
             match mode {
-                Mode::DryRun => {
+                Mode::Check | Mode::DryRun => {
                     for row in fresh {
                         report.count(&row);
                         let Recognised { scheme, parameters, .. } = row.recognised;
@@ -205,10 +207,16 @@ impl Auth {
             }
             progress(&report);
         }
-        if mode == Mode::DryRun {
-            self.measure(samples, &mut report).await?;
-        } else {
-            tracing::info!(accounts = report.new, refused = report.refused, "accounts imported");
+        match mode {
+            Mode::Check => {}
+            Mode::DryRun => self.measure(samples, &mut report).await?,
+            Mode::Write => {
+                tracing::info!(
+                    accounts = report.new,
+                    refused = report.refused,
+                    "accounts imported"
+                );
+            }
         }
         Ok(report)
     }

@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod imports;
 pub mod jobs;
 pub mod keys;
 pub mod logins;

@@ -1,11 +1,14 @@
 //! The command line: one file for each command.
 
+mod ask;
 mod dev;
 mod flags;
+mod installation;
 mod instance;
 mod key;
 mod output;
 mod serve;
+mod user;
 
 use std::{fmt, io::ErrorKind, process::ExitCode};
 
@@ -29,6 +32,8 @@ enum Command {
     Serve(serve::Serve),
     /// Make, list, rotate, revoke, import and export signing keys.
     Key(key::Key),
+    /// Add, list, change, remove, import and export accounts.
+    User(user::User),
 }
 
 /// The answer of a command is no; the text says so.
@@ -60,6 +65,7 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Key(key) => key.run().await,
+            Command::User(user) => user.run().await,
         }
     });
     match outcome {
@@ -103,16 +109,23 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn code(error: &anyhow::Error) -> u8 {
     let refused = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{KeyExists, KeyInFile, NotFound};
-        cause.is::<No>() || matches!(cause.downcast_ref(), Some(KeyExists | KeyInFile | NotFound))
+        use auth::Error::{EmailTaken, KeyExists, KeyInFile, LastAdmin, NotFound, PasswordRefused};
+        let no = matches!(
+            cause.downcast_ref(),
+            Some(EmailTaken | KeyExists | KeyInFile | LastAdmin | NotFound | PasswordRefused(_))
+        );
+        no || cause.is::<No>()
     };
     if error.chain().any(refused) {
         return NO;
     }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{Configuration, KeyRefused};
-        cause.is::<Refusal>()
-            || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
+        use auth::Error::{Configuration, EmailInvalid, KeyRefused, NameInvalid, RoleUnknown};
+        let wrong = matches!(
+            cause.downcast_ref(),
+            Some(Configuration(_) | EmailInvalid(_) | KeyRefused(_) | NameInvalid(_) | RoleUnknown)
+        );
+        wrong || cause.is::<Refusal>()
     };
     if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
 }

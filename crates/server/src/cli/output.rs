@@ -19,3 +19,16 @@ pub(crate) fn bytes(bytes: &[u8]) {
 pub(crate) fn talk(text: &str) {
     drop(writeln!(stderr(), "{text}"));
 }
+
+/// Writes rows as columns, each as wide as its widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let width = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        data(line.trim_end());
+    }
+}
