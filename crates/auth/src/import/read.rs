@@ -5,11 +5,14 @@ use std::io::{BufRead, Read};
 use jwt::Timestamp;
 use serde_json::{Map, Value};
 
+use self::lines::UnixLines;
 use super::{
     Refused,
     fields::Fields,
     source::{Candidate, Options, Source},
 };
+
+mod lines;
 
 /// Bytes that one row may have.
 const MAX_ROW: u64 = 64 * 1024;
@@ -43,7 +46,7 @@ impl<R> std::fmt::Debug for Rows<R> {
 }
 
 enum Lines<R> {
-    Csv { records: csv::StringRecordsIntoIter<R>, columns: Vec<String> },
+    Csv { records: csv::StringRecordsIntoIter<UnixLines<R>>, columns: Vec<String> },
     Json { reader: R, line: u64, over: bool },
 }
 
@@ -62,7 +65,7 @@ impl<R: BufRead> Rows<R> {
         let lines = match format {
             Format::JsonLines => Lines::Json { reader, line: 0, over: false },
             Format::Csv => {
-                let mut reader = csv::ReaderBuilder::new().from_reader(reader);
+                let mut reader = csv::ReaderBuilder::new().from_reader(UnixLines::new(reader));
                 let header = reader.headers().map_err(|error| said(&error))?;
                 let columns = header
                     .iter()
@@ -109,15 +112,18 @@ impl<R: BufRead> Iterator for Lines<R> {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Csv { records, columns } => {
-                let line = records.reader().position().line();
-                let record = match records.next()? {
+                let record = records.next()?;
+                // Where the next one begins, less its own lines: blank ones may stand before it.
+                let next = records.reader().position().line();
+                let record = match record {
                     Ok(record) => record,
                     Err(error) => {
-                        let line = error.position().map_or(line, csv::Position::line);
+                        let line = next.saturating_sub(1);
                         return Some(Err(Refused { line, email: None, reason: said(&error).0 }));
                     }
                 };
-                let line = record.position().map_or(line, csv::Position::line);
+                let within = record.iter().map(|field| field.matches('\n').count()).sum::<usize>();
+                let line = next.saturating_sub(1 + u64::try_from(within).unwrap_or_default());
                 let values = record.iter().map(|value| Value::String(value.to_owned()));
                 Some(Ok((line, Fields(columns.iter().cloned().zip(values).collect()))))
             }

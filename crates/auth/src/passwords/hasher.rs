@@ -95,7 +95,6 @@ impl Hasher {
         let waiting = Waiting::enter(&self.load);
         let load = Arc::clone(&self.load);
         let job: Job = Box::new(move |memory| {
-            let _waiting = waiting;
             // Whoever asked has gone away: a flood of dropped connections costs nothing.
             if sender.is_closed() {
                 return;
@@ -103,6 +102,8 @@ impl Hasher {
             let start = Instant::now();
             let result = task(memory);
             load.observe(start.elapsed());
+            // Before the answer: whoever gets it may come back before this thread goes on.
+            drop(waiting);
             drop(sender.send(result));
         });
         self.queue.try_send(job).map_err(|_| busy())?;

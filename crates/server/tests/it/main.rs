@@ -22,3 +22,5 @@ mod several;
 mod tidy;
 #[cfg(test)]
 mod tour;
+#[cfg(test)]
+mod users;
