@@ -35,7 +35,7 @@ const BATCH: usize = 200;
 /// Refused rows that a report names; the others are counted.
 const NAMED: usize = 1_000;
 /// Kinds of hashes of which the cost is measured.
-const MEASURED: usize = 16;
+const MEASURED: usize = 32;
 /// Hashes that are made at the same time: a little more than any machine has threads for.
 const AT_ONCE: usize = 32;
 

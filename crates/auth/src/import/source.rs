@@ -141,7 +141,6 @@ pub struct Options {
 }
 
 /// A row that may become an account: read, but not yet judged.
-#[derive(Debug)]
 pub struct Candidate {
     pub(super) line: u64,
     pub(super) email: String,
@@ -151,6 +150,12 @@ pub struct Candidate {
     pub(super) created_at: Option<Timestamp>,
     pub(super) disabled: bool,
     pub(super) unconfirmed: bool,
+}
+
+impl std::fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Candidate").field("line", &self.line).finish_non_exhaustive()
+    }
 }
 
 impl Source {
