@@ -5,10 +5,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Output, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
+use auth::testing::Place;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -200,44 +200,66 @@ async fn who_moves_in_keeps_the_password_and_nothing_weak_lies_on_disk() {
     }
 }
 
-#[test]
-fn an_import_that_is_killed_goes_on_and_leaves_nothing_half_made() {
+#[tokio::test]
+async fn an_import_that_is_killed_goes_on_and_leaves_nothing_half_made() {
+    killed_and_started_again(&Place::disk().await).await;
+}
+
+#[tokio::test]
+async fn an_import_into_postgresql_that_is_killed_goes_on_as_well() {
+    let Some(place) = Place::postgres().await else { return };
+    killed_and_started_again(&place).await;
+    place.remove().await;
+}
+
+async fn killed_and_started_again(place: &Place) {
     let folder = tempdir().expect("folder");
     let (data, file) = (folder.path().join("data"), folder.path().join("users.jsonl"));
+    let secret = secret_file(folder.path(), "secret", "k8Jq2vXr7TzLw0NfYbHdGm4sPcEa9UiO");
+    let secret = secret.to_str().expect("a path");
+    let here = ["--database-url", &*place.url, "--secret-file", secret];
     // Weak ones, so that it takes its time.
-    let weak: Vec<String> = mixed()
-        .into_iter()
-        .filter(|(_, hash, _)| hash.starts_with("$2b$04$"))
-        .map(|(_, hash, _)| hash)
-        .collect();
-    let hash = weak.first().expect("a weak hash");
+    let weak = mixed().into_iter().find(|(_, hash, _)| hash.starts_with("$2b$04$"));
+    let (_, hash, password) = weak.expect("a weak hash");
     let total = 1_000_usize;
     let lines = rows((0..total).map(|number| (format!("user{number}@example.com"), hash.clone())));
     std::fs::write(&file, lines).expect("written");
     let path = file.to_str().expect("a path");
-    // There is something to look at before the first batch.
-    text(&user_with(&data, &["add", "first@example.com", "--password", "-"], PASSWORD));
-    let count = || text(&user(&data, &["export", "--with-hashes"])).lines().count() - 1;
+    // There are tables to look at before the first batch.
+    let add = [&["add", "first@example.com", "--password", "-"][..], &here].concat();
+    text(&user_with(&data, &add, PASSWORD));
+    let count = async |sql| place.db.all(sql, []).await.expect("rows").len() - 1;
+    let users = async || count("SELECT id FROM users").await;
 
     let mut command = countersign();
-    command.args(["user", "import", path, "--data-dir"]).arg(&data);
+    command.args(["user", "import", path, "--data-dir"]).arg(&data).args(here);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let start = Instant::now();
-    while count() == 0 {
+    while users().await == 0 {
         assert!(start.elapsed() < Duration::from_secs(120), "it does nothing");
-        thread::sleep(Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     child.kill().expect("killed");
     child.wait().expect("gone");
-    let made = count();
+    let made = users().await;
     assert!(made > 0 && made < total && made.is_multiple_of(200), "{made}");
+    assert_eq!(count("SELECT user_id FROM passwords").await, made);
 
-    let done = json(&user(&data, &["import", path, "--json"]));
+    let import = [&["import", path, "--json"][..], &here].concat();
+    let done = json(&user(&data, &import));
     assert_eq!((&done["new"], &done["existing"]), (&json!(total - made), &json!(made)));
-    assert_eq!(count(), total);
-    let exported = text(&user(&data, &["export", "--with-hashes"]));
+    assert_eq!(users().await, total);
+    let exported = text(&user(&data, &[&["export", "--with-hashes"][..], &here].concat()));
     let wrapped = |line: &&str| line.contains("\"$wrapped$l=31$argon2id$v=19$m=19456,t=2,p=1$");
     assert_eq!(exported.lines().filter(wrapped).count(), total);
+
+    let mut command = countersign();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data).args(here);
+    let server = Server::start(command);
+    for email in ["user0@example.com", "user999@example.com"] {
+        assert_eq!(login(&server, email, &password).await, 200);
+        assert_eq!(login(&server, email, "another long gravel phrase").await, 401);
+    }
 }
 
 #[test]
