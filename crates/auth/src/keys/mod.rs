@@ -14,8 +14,8 @@
 //! - **gone**: it verifies nothing. Its material is erased, its row stays for the list.
 //!
 //! Each arrow is one conditional step on the table (`storage.rs`), so that two instances, or one that does it again, change
-//! nothing twice. One instance makes those that are due, as a [job](crate::jobs); every step writes an entry into the
-//! feed of revocations, and every instance that reads it [loads its ring anew](ring::KeyRing). A restart in between finds
+//! nothing twice. One instance makes those that are due, as a job (`jobs`); every step writes an entry into the
+//! feed of revocations, and every instance that reads it loads its ring anew (`ring.rs`). A restart in between finds
 //! the table as it is and goes on.
 //!
 //! # Which algorithm

@@ -21,7 +21,7 @@ const LEFT: i64 = 1;
 
 /// What everybody knows of everybody.
 pub(crate) struct World {
-    pub(crate) addresses: Vec<String>,
+    pub(crate) urls: Vec<String>,
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) over: AtomicBool,
@@ -68,8 +68,8 @@ impl World {
     }
 
     fn at(&self, instance: usize, path: &str) -> String {
-        let address = self.addresses.get(instance % self.addresses.len());
-        format!("http://{}{path}", address.map_or("", String::as_str))
+        let url = self.urls.get(instance % self.urls.len());
+        format!("{}{path}", url.map_or("", String::as_str))
     }
 
     pub(crate) async fn register(&self) -> anyhow::Result<()> {
@@ -124,7 +124,7 @@ impl World {
         let read = decode_unverified::<Value>(text)?;
         let kid = read.kid.context("no kid")?.clone();
         let expires_at = read.claims.get("exp").and_then(Value::as_i64).context("no exp")?;
-        let instances = self.addresses.len();
+        let instances = self.urls.len();
         let mut seen = self.seen();
         seen.tokens += 1;
         seen.algorithms.insert(read.alg.clone());
@@ -141,7 +141,7 @@ impl World {
 
     /// Shows a token to every instance, and to every verifier elsewhere if its key is public.
     async fn show(&self, token: &Token) -> anyhow::Result<()> {
-        for instance in 0..self.addresses.len() {
+        for instance in 0..self.urls.len() {
             let asked = self.client.get(self.at(instance, "/me")).bearer_auth(&token.text).send();
             if !self.is_valid(token) {
                 return Ok(());

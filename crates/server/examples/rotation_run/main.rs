@@ -9,6 +9,8 @@
 
 mod instance;
 mod load;
+#[path = "../serving/server.rs"]
+mod server;
 
 use std::{
     path::PathBuf,
@@ -25,8 +27,9 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 
 use self::{
-    instance::{Installation, Instance},
+    instance::Installation,
     load::{Outside, World},
+    server::Server,
 };
 
 /// Every time of the installation, a two-hundredth of its default; a verifier may keep the key set for half of the first.
@@ -35,7 +38,7 @@ const SCALED: [(&str, &str, &str); 3] = [
     ("keys.retain", "18s", "1h"),
     ("tokens.access_lifetime", "3s", "10m"),
 ];
-/// The algorithms of one rotation after the other, over and over; none is that of the key before.
+/// What is asked for, one rotation after the other and over and over: an algorithm, or a key like the one before.
 const ALGORITHMS: [Option<&str>; 10] = [
     Some("ES256"),
     None,
@@ -66,6 +69,9 @@ struct Options {
     /// So many rotations.
     #[arg(long, default_value_t = 20)]
     rotations: usize,
+    /// Lets each new key sign at once, so that verifiers elsewhere do not know it yet: the run has to fail.
+    #[arg(long)]
+    immediate: bool,
     /// Prints an object in place of the table.
     #[arg(long)]
     json: bool,
@@ -108,7 +114,7 @@ async fn run(
     let mut instances =
         vec![installation.start("127.0.0.1:0")?, installation.start("127.0.0.1:0")?];
     let world = Arc::new(World {
-        addresses: instances.iter().map(|instance| instance.address.clone()).collect(),
+        urls: instances.iter().map(|instance| instance.url.clone()).collect(),
         client: Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
         clock: Clock::system(),
         over: false.into(),
@@ -127,6 +133,7 @@ async fn run(
         let asked = Instant::now();
         let mut arguments = vec!["rotate"];
         arguments.extend(algorithm.iter().flat_map(|name| ["--algorithm", name]));
+        arguments.extend(options.immediate.then_some("--immediate"));
         let key = installation.key(&arguments)?;
         let kid = key.get("kid").and_then(Value::as_str).context("no kid")?.to_owned();
         if number % KILL_EVERY == 0 {
@@ -162,16 +169,18 @@ fn signed_by_all(world: &World, kid: &str) -> bool {
 /// Kills an instance while a key waits, and starts it again at its address.
 async fn kill(
     installation: &Installation,
-    instances: &mut [Instance],
+    instances: &mut [Server],
     kills: usize,
 ) -> anyhow::Result<()> {
     sleep(Duration::from_secs(2)).await;
     let which = kills % instances.len();
     let instance = instances.get_mut(which).context("an instance")?;
-    instance.kill()?;
+    // As a crash would, in the middle of whatever it does.
+    instance.child.kill()?;
+    instance.child.wait()?;
     eprintln!("instance {which} is killed");
     sleep(Duration::from_secs(2)).await;
-    let address = instance.address.clone();
+    let address = instance.url.trim_start_matches("http://").to_owned();
     *instance = installation.start(&address)?;
     Ok(())
 }

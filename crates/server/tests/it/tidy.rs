@@ -139,7 +139,16 @@ fn time_and_randomness_have_one_source_each() {
 
 #[test]
 fn secret_types_show_nothing() {
-    let secrets = ["OpaqueSecret", "SecretHash", "Password", "MasterKey", "SigningKey", "Material"];
+    let secrets = [
+        "OpaqueSecret",
+        "SecretHash",
+        "Secret",
+        "Password",
+        "MasterKey",
+        "SigningKey",
+        "Material",
+        "Exported",
+    ];
     for (path, text) in sources() {
         let code = code(&text);
         for secret in secrets {
