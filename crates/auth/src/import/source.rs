@@ -5,7 +5,7 @@ use jwt::Timestamp;
 use super::{Refused, fields::Fields};
 use crate::roles;
 
-/// A system that accounts come from. One row of [`SOURCES`] is all that is known of it.
+/// A system that accounts come from. One row of `SOURCES` is all that is known of it.
 #[derive(Debug)]
 pub struct Source {
     /// The name it goes by on the command line.

@@ -111,7 +111,9 @@ pub(crate) async fn password_set(
                 let Some(row) = row else { return Ok(None) };
                 let generation = row.get("generation")?;
                 tx.execute(
-                    "UPDATE passwords SET hash = $2, changed_at = $3 WHERE user_id = $1",
+                    "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
+                     ON CONFLICT (user_id)
+                     DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
                     [id.0.into(), hash.into(), now.seconds().into()],
                 )
                 .await?;
