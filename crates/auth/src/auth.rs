@@ -87,6 +87,7 @@ struct Inner {
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
     jobs: Jobs,
     /// Sends mail for as long, where there is a way for it.
+    sends_mail: bool,
     deliverer: Option<Deliverer>,
     outbox: Option<Outbox>,
     guard: Guard,
@@ -102,6 +103,7 @@ pub struct AuthBuilder {
     claims: CustomClaims,
     outbox: Option<Outbox>,
     switch_at_once: bool,
+    beside: bool,
 }
 
 impl AuthBuilder {
@@ -160,6 +162,14 @@ impl AuthBuilder {
         self
     }
 
+    /// Leaves letters and periodic work to the servers of the installation: for a command that runs beside them, and is
+    /// gone before a letter would be.
+    #[must_use]
+    pub fn beside_servers(mut self) -> Self {
+        self.beside = true;
+        self
+    }
+
     /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
     /// that run. Starts nothing, and makes no key.
     ///
@@ -196,13 +206,13 @@ impl AuthBuilder {
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock, claims, outbox, switch_at_once } = self;
+        let Self { config, db, clock, claims, outbox, switch_at_once, beside } = self;
         let public_url = config.effective_public_url()?;
         let way = match outbox.clone() {
             Some(outbox) => Some(Way::Keep(outbox)),
             None => Mailer::new(&config.mail)?.map(|mailer| Way::Server(Box::new(mailer))),
         };
-        if config.accounts.verify_email && way.is_none() {
+        if config.accounts.verify_email && way.is_none() && !beside {
             return Err(Error::Configuration(
                 "accounts.verify_email is on and no mail can be sent: set mail.url and mail.from"
                     .to_owned(),
@@ -216,7 +226,8 @@ impl AuthBuilder {
         let feed = Feed::start(&db, &clock, &revocations, keys.changed()).await?;
 
         let ids = Ids::new(clock.clone());
-        let deliverer = way.map(|way| {
+        let sends_mail = way.is_some();
+        let deliverer = way.filter(|_| !beside).map(|way| {
             let composer = Letters::composer(&db, &clock, &public_url);
             Deliverer::start(&db, &clock, &ids, composer, templates, way)
         });
@@ -236,7 +247,10 @@ impl AuthBuilder {
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
         let following = keys.follow();
-        let all = vec![keys.job(), jobs::sweep(&config, &db, &clock)];
+        let all = match beside {
+            true => Vec::new(),
+            false => vec![keys.job(), jobs::sweep(&config, &db, &clock)],
+        };
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
         Ok(Auth(Arc::new(Inner {
             ids,
@@ -253,6 +267,7 @@ impl AuthBuilder {
             _feed: feed,
             _following: following,
             jobs,
+            sends_mail,
             deliverer,
             outbox,
             guard,
@@ -272,6 +287,7 @@ impl Auth {
             claims: CustomClaims::default(),
             outbox: None,
             switch_at_once: false,
+            beside: false,
         }
     }
 
@@ -371,7 +387,7 @@ impl Auth {
 
     /// Says whether letters get out of this installation: to a mail server, or to the outbox of a developer.
     pub(crate) fn sends_mail(&self) -> bool {
-        self.0.deliverer.is_some()
+        self.0.sends_mail
     }
 
     /// Leaves letters lying, for a test that has them made by itself.

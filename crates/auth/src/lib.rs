@@ -139,6 +139,7 @@ mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
+pub mod import; // accounts of other systems, with the hashes of their passwords
 mod jobs; // periodic work, by one instance at a time
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
 pub mod limits; // how often somebody may guess

@@ -24,9 +24,14 @@ type ConfigLayer = <Config as confique::Config>::Layer;
 
 /// Environment variables with this beginning are settings.
 const PREFIX: &str = "COUNTERSIGN_";
-/// Variables with the prefix that are no settings: where the settings and the data lie, and what tests use.
-const NOT_SETTINGS: [&str; 3] =
-    ["COUNTERSIGN_CONFIG", "COUNTERSIGN_DATA_DIR", "COUNTERSIGN_TEST_POSTGRES"];
+/// Variables with the prefix that are no settings: where the settings and the data lie, the password for a command, and
+/// what tests use.
+const NOT_SETTINGS: [&str; 4] = [
+    "COUNTERSIGN_CONFIG",
+    "COUNTERSIGN_DATA_DIR",
+    "COUNTERSIGN_TEST_POSTGRES",
+    "COUNTERSIGN_USER_PASSWORD",
+];
 
 /// Settings whose value itself is a secret.
 const SECRET: [(&str, &str); 1] = [("keys", "master_key")];

@@ -17,7 +17,10 @@ use std::{
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::hash::{self, Checked, Memory};
+use super::{
+    Password,
+    hash::{self, Checked, Memory},
+};
 use crate::Error;
 
 /// How many may wait for each thread.
@@ -70,14 +73,14 @@ impl Hasher {
     /// Without a hash (an unknown account) the same work is done and the answer is no.
     pub(crate) async fn verify(
         &self,
-        password: Zeroizing<String>,
+        password: Password,
         hash: Option<String>,
     ) -> Result<Checked, Error> {
         #[cfg(feature = "testing")]
         crate::testing::work::of_hash();
         self.run(move |memory| match hash {
-            Some(hash) => hash::check(password.as_bytes(), &hash, memory),
-            None => hash::check_nothing(password.as_bytes(), memory),
+            Some(hash) => hash::check(&password, &hash, memory),
+            None => hash::check_nothing(password.normal().as_bytes(), memory),
         })
         .await
     }
@@ -96,7 +99,6 @@ impl Hasher {
         let waiting = Waiting::enter(&self.load);
         let load = Arc::clone(&self.load);
         let job: Job = Box::new(move |memory| {
-            let _waiting = waiting;
             // Whoever asked has gone away: a flood of dropped connections costs nothing.
             if sender.is_closed() {
                 return;
@@ -104,6 +106,8 @@ impl Hasher {
             let start = Instant::now();
             let result = task(memory);
             load.observe(start.elapsed());
+            // Before the answer: whoever gets it may come back before this thread goes on.
+            drop(waiting);
             drop(sender.send(result));
         });
         self.queue.try_send(job).map_err(|_| busy())?;

@@ -1,11 +1,14 @@
 //! Passwords: what one must be, and whether one is right.
 
 mod common;
+mod foreign;
 mod hash;
 mod hasher;
 pub(crate) mod http;
 mod reset;
+mod set;
 pub(crate) mod storage;
+mod wrapped;
 
 use std::fmt;
 
@@ -15,7 +18,11 @@ use zeroize::Zeroizing;
 use zxcvbn::Score;
 
 use self::hash::Checked;
-pub(crate) use self::hasher::Hasher;
+pub(crate) use self::{
+    foreign::Unsound,
+    hash::{Memory, Recognised, adopt, check, recognise},
+    hasher::Hasher,
+};
 use crate::{
     Auth, Client, Error,
     accounts::facts,
@@ -32,7 +39,11 @@ pub const MAX_LENGTH: usize = 128;
 const MAX_BYTES: usize = MAX_LENGTH * 18;
 
 /// A password in normal form (NFKC, as NIST SP 800-63B-4 §3.1.1.2 asks), kept out of logs and wiped.
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    normal: Zeroizing<String>,
+    /// As it was typed: what most other systems hashed.
+    typed: Zeroizing<String>,
+}
 
 impl Password {
     /// Reads what somebody typed; `None` when no password of this installation can look like that.
@@ -43,15 +54,29 @@ impl Password {
         }
         let normal = Zeroizing::new(text.nfkc().collect::<String>());
         let sound = normal.chars().count() <= MAX_LENGTH && !normal.contains('\0');
-        sound.then_some(Self(normal))
+        sound.then(|| Self { normal, typed: Zeroizing::new(text.to_owned()) })
+    }
+
+    fn empty() -> Self {
+        Self { normal: Zeroizing::default(), typed: Zeroizing::default() }
     }
 
     fn length(&self) -> usize {
-        self.0.chars().count()
+        self.normal.chars().count()
+    }
+
+    /// What is hashed here.
+    fn normal(&self) -> &str {
+        &self.normal
+    }
+
+    /// What hashes of other systems are checked with.
+    fn typed(&self) -> &str {
+        &self.typed
     }
 
     pub(crate) fn into_inner(self) -> Zeroizing<String> {
-        self.0
+        self.normal
     }
 }
 
@@ -170,9 +195,9 @@ impl Auth {
         hash: Option<String>,
     ) -> Result<Checked, Error> {
         match Password::parse(password) {
-            Some(password) => self.hasher().verify(password.into_inner(), hash).await,
+            Some(password) => self.hasher().verify(password, hash).await,
             // What no password can look like is none of this account.
-            None => self.hasher().verify(Zeroizing::default(), None).await,
+            None => self.hasher().verify(Password::empty(), None).await,
         }
     }
 
@@ -226,10 +251,10 @@ impl Auth {
 
 /// Why a password is too easy to guess; `None` when it is good enough.
 fn weakness(password: &Password, known: &[&str]) -> Option<String> {
-    if common::is_common(&password.0) {
+    if common::is_common(&password.normal) {
         return Some("it is one of the most common passwords".to_owned());
     }
-    let estimate = zxcvbn::zxcvbn(&password.0, known);
+    let estimate = zxcvbn::zxcvbn(&password.normal, known);
     if estimate.score() >= Score::Three {
         return None;
     }
@@ -251,7 +276,7 @@ mod tests {
         let composed = Password::parse("caf\u{e9} au lait, s'il vous pla\u{ee}t").expect("sound");
         let decomposed =
             Password::parse("cafe\u{301} au lait, s'il vous plai\u{302}t").expect("sound");
-        assert_eq!(composed.0, decomposed.0);
+        assert_eq!(composed.normal, decomposed.normal);
     }
 
     #[test]

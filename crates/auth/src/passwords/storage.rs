@@ -153,3 +153,44 @@ pub(crate) async fn password_reset(
     });
     Ok(done.await?)
 }
+
+/// Puts a new hash in the place of any other, raises the generation, voids the links of the account and ends all its
+/// sessions; returns the generation and when the last token before it expires, `until` at least, or `None` where there is no such account.
+pub(crate) async fn password_set(
+    db: &Db,
+    id: UserId,
+    hash: String,
+    notice: Option<Errand>,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Option<(i64, Timestamp)>, Error> {
+    let set = db
+        .transaction(move |tx| {
+            let (hash, notice) = (hash.clone(), notice.clone());
+            Box::pin(async move {
+                let row = tx
+                    .optional(
+                        "UPDATE users SET generation = generation + 1 WHERE id = $1 RETURNING generation",
+                        [id.0.into()],
+                    )
+                    .await?;
+                let Some(row) = row else { return Ok(None) };
+                let generation = row.get("generation")?;
+                tx.execute(
+                    "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
+                     ON CONFLICT (user_id)
+                     DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
+                    [id.0.into(), hash.into(), now.seconds().into()],
+                )
+                .await?;
+                links_drop(tx, id).await?;
+                let ended = delete(tx, Which::All(id), until).await?;
+                let until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
+                errand_add(tx, notice.as_ref()).await?;
+                Ok(Some((generation, until)))
+            })
+        })
+        .await?;
+    Ok(set)
+}

@@ -234,6 +234,14 @@ impl Auth {
         storage::user_by_id(self.db(), id).await
     }
 
+    /// Accounts in the order of their ids, which is that of their making, after this one.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, Error> {
+        storage::users_after(self.db(), after, limit).await
+    }
+
     /// The account with this address; `None` when there is none.
     ///
     /// # Errors

@@ -86,6 +86,22 @@ pub(crate) async fn user_set_name(
     Ok(row.map(|row| User::from_row(&row)).transpose()?)
 }
 
+/// Accounts by their ids, after this one.
+pub(crate) async fn users_after(
+    db: &Db,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<User>, Error> {
+    let rows = db
+        .all(
+            "SELECT id, email, name, roles, generation, disabled, pending, created_at
+               FROM users WHERE id > $1 ORDER BY id LIMIT $2",
+            [after.map_or(Uuid::nil(), |id| id.0).into(), i64::from(limit).into()],
+        )
+        .await?;
+    Ok(rows.iter().map(User::from_row).collect::<Result<_, _>>()?)
+}
+
 /// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
 /// new generation and when the last of those tokens expires, `until` at least.
 ///

@@ -1,9 +1,11 @@
 //! The command line: one file for each command.
 
+mod ask;
 mod completions;
 mod config;
 mod dev;
 mod flags;
+mod installation;
 mod instance;
 mod key;
 mod mail;
@@ -12,6 +14,7 @@ mod output;
 mod report;
 mod serve;
 mod token;
+mod user;
 
 use std::{fmt, process::ExitCode};
 
@@ -45,6 +48,8 @@ enum Command {
     Completions(completions::Completions),
     /// Print the manual page.
     Man(man::Man),
+    /// Add, list, change, remove, import and export accounts.
+    User(user::User),
 }
 
 /// The answer of a command is no; the text says so, unless it was said before.
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
             }
             Command::Man(man) => man.run(),
             Command::Key(key) => key.run().await,
+            Command::User(user) => user.run().await,
         }
     });
     match outcome {
@@ -105,17 +111,23 @@ const ENVIRONMENT: u8 = 3;
 
 fn code(error: &anyhow::Error) -> u8 {
     let refused = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{KeyExists, KeyInFile, NotFound};
-        cause.is::<No>() || matches!(cause.downcast_ref(), Some(KeyExists | KeyInFile | NotFound))
+        use auth::Error::{EmailTaken, KeyExists, KeyInFile, LastAdmin, NotFound, PasswordRefused};
+        let no = matches!(
+            cause.downcast_ref(),
+            Some(EmailTaken | KeyExists | KeyInFile | LastAdmin | NotFound | PasswordRefused(_))
+        );
+        no || cause.is::<No>()
     };
     if error.chain().any(refused) {
         return NO;
     }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{Configuration, KeyRefused};
-        cause.is::<Refusal>()
-            || cause.is::<Problems>()
-            || matches!(cause.downcast_ref(), Some(Configuration(_) | KeyRefused(_)))
+        use auth::Error::{Configuration, EmailInvalid, KeyRefused, NameInvalid, RoleUnknown};
+        let wrong = matches!(
+            cause.downcast_ref(),
+            Some(Configuration(_) | EmailInvalid(_) | KeyRefused(_) | NameInvalid(_) | RoleUnknown)
+        );
+        wrong || cause.is::<Refusal>() || cause.is::<Problems>()
     };
     if error.chain().any(configuration) { USAGE } else { ENVIRONMENT }
 }

@@ -24,6 +24,19 @@ pub(crate) fn talk(text: &str) {
     drop(writeln!(stderr(), "{text}"));
 }
 
+/// Writes rows as columns, each as wide as its widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let width = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        data(&harmless(line.trim_end()));
+    }
+}
+
 /// A text of somebody else as it may be shown: what would move the cursor, or turn the direction of reading, as the
 /// escape that JSON has for it.
 pub(crate) fn harmless(text: &str) -> String {

@@ -34,3 +34,5 @@ mod token;
 mod tour;
 #[cfg(test)]
 mod typed;
+#[cfg(test)]
+mod users;

@@ -98,7 +98,11 @@ impl Explain {
         } else {
             findings.to_text().iter().for_each(|line| output::data(line));
         }
-        if matches!(findings.verdict, Some(Ok(()))) { Ok(()) } else { Err(No(String::new()).into()) }
+        if matches!(findings.verdict, Some(Ok(()))) {
+            Ok(())
+        } else {
+            Err(No(String::new()).into())
+        }
     }
 }
 
