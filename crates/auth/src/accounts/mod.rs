@@ -109,7 +109,7 @@ impl Auth {
         // One hash in every case. Of a pending registration it says whether the same person is back.
         let (hash, same) = match known {
             Some(known) => {
-                let right = self.hasher().verify(password.into_inner(), known.clone()).await?.right;
+                let right = self.hasher().verify(password, known.clone()).await?.right;
                 (None, known.filter(|_| right))
             }
             None => (Some(self.hasher().hash(password.into_inner()).await?), None),

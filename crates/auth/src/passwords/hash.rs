@@ -85,7 +85,10 @@ pub(crate) fn check(
 ) -> Result<Checked, Error> {
     let stored = Stored::parse(hash).map_err(|Unsound(why)| Error::internal(why))?;
     let (right, replace) = match &stored {
-        Stored::None => return check_nothing(password.normal().as_bytes(), memory),
+        Stored::None => {
+            let checked = check(password, &decoy()?, memory)?;
+            return Ok(Checked { right: false, ..checked });
+        }
         Stored::Own(own) => {
             let right = own.matches(password, memory)?;
             let lacking = cost(&PARAMS).saturating_sub(cost(&own.params));
@@ -188,10 +191,19 @@ fn keep(memory: &mut Memory) {
     }
 }
 
-/// Does the work of a check where there is nothing to check against.
-pub(super) fn check_nothing(password: &[u8], memory: &mut Memory) -> Result<Checked, Error> {
-    argon2id(&PARAMS, password, &NO_SALT, memory)?;
-    Ok(Checked { right: false, stronger: None })
+/// A hash that no password has, under the parameters in force: what is checked where there is nothing to check against.
+///
+/// It takes the same way as any other, down to the reading of its parameters. With these known to the compiler the work
+/// was done three per cent faster, which told of accounts that are not there.
+pub(super) fn decoy() -> Result<String, Error> {
+    let hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: (&PARAMS).try_into().map_err(refuse)?,
+        salt: Some(phc::Salt::new(&NO_SALT).map_err(refuse)?),
+        hash: Some(phc::Output::new(&[0; OUTPUT_LEN]).map_err(refuse)?),
+    };
+    Ok(hash.to_string())
 }
 
 /// What a hash costs whoever guesses: the blocks it fills, over all its passes.
@@ -241,7 +253,10 @@ mod tests {
         let right = checked("a long enough phrase", &hash, memory).expect("check");
         assert!(right.right && right.stronger.is_none());
         assert!(!checked("a long enough phrasf", &hash, memory).expect("check").right);
-        assert!(!check_nothing(b"a long enough phrase", memory).expect("check").right);
+        let decoy = decoy().expect("a hash");
+        assert!(decoy.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{decoy}");
+        let nobody = checked("a long enough phrase", &decoy, memory).expect("check");
+        assert!(!nobody.right && nobody.stronger.is_none());
     }
 
     #[test]

@@ -35,6 +35,8 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 pub(crate) struct Hasher {
     queue: flume::Sender<Job>,
     load: Arc<Load>,
+    /// What is checked for an account that is not there.
+    decoy: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,7 @@ impl Hasher {
                 .map_err(Error::internal)?;
         }
         let load = Load { threads, waiting: AtomicUsize::new(0), mean: AtomicU64::new(25_000_000) };
-        Ok(Self { queue, load: Arc::new(load) })
+        Ok(Self { queue, load: Arc::new(load), decoy: hash::decoy()?.into() })
     }
 
     /// Hashes a password under the parameters in force, as a PHC string.
@@ -78,9 +80,11 @@ impl Hasher {
     ) -> Result<Checked, Error> {
         #[cfg(feature = "testing")]
         crate::testing::work::of_hash();
-        self.run(move |memory| match hash {
-            Some(hash) => hash::check(&password, &hash, memory),
-            None => hash::check_nothing(password.normal().as_bytes(), memory),
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.decoy.to_string());
+        self.run(move |memory| {
+            let checked = hash::check(&password, &hash, memory)?;
+            Ok(Checked { right: checked.right && known, ..checked })
         })
         .await
     }

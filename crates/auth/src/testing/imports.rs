@@ -9,7 +9,7 @@ use jwt::Timestamp;
 
 use super::{PASSWORD, Place, TestAuth};
 use crate::{
-    Auth, Error,
+    Auth, Client, Error,
     import::{Format, Mode, Options, Report, Rows, Source},
     users::{Email, NewUser, User},
 };
@@ -64,7 +64,7 @@ pub async fn who_was_imported_logs_in_and_is_hashed_anew(place: Place) {
     assert_eq!((report.rows, report.new, report.refused), (6, 6, 0));
     for number in 0..HASHES.len() {
         let email = format!("user{number}@example.com");
-        let wrong = auth.login(&email, "four unrelated gravel word").await;
+        let wrong = auth.login(&email, "four unrelated gravel word", &Client::default()).await;
         assert!(matches!(wrong, Err(Error::InvalidCredentials)), "{email}");
     }
     let before = stored(&auth).await;
@@ -74,7 +74,9 @@ pub async fn who_was_imported_logs_in_and_is_hashed_anew(place: Place) {
             .all(|hash| !hash.contains("$m=19456,t=2,p=1$") || hash.starts_with("$wrapped$"))
     );
     for number in 0..HASHES.len() {
-        auth.login(&format!("user{number}@example.com"), PASSWORD).await.unwrap();
+        auth.login(&format!("user{number}@example.com"), PASSWORD, &Client::default())
+            .await
+            .unwrap();
     }
     let after = stored(&auth).await;
     assert!(
@@ -83,8 +85,10 @@ pub async fn who_was_imported_logs_in_and_is_hashed_anew(place: Place) {
     );
     for number in 0..HASHES.len() {
         let email = format!("user{number}@example.com");
-        auth.login(&email, PASSWORD).await.unwrap();
-        assert!(auth.login(&email, "four unrelated gravel word").await.is_err());
+        auth.login(&email, PASSWORD, &Client::default()).await.unwrap();
+        assert!(
+            auth.login(&email, "four unrelated gravel word", &Client::default()).await.is_err()
+        );
     }
     assert_eq!(stored(&auth).await, after, "once is enough");
 }
@@ -128,8 +132,10 @@ pub async fn an_import_that_is_started_again_goes_on(place: Place) {
     assert_eq!(seen, [200, 400, 600, 700]);
     assert_eq!(stored(&auth).await.len(), 700);
     assert_eq!(user(&auth, "user3@example.com").await.name.as_deref(), Some("here before"));
-    assert!(auth.login("user3@example.com", PASSWORD).await.is_err());
-    auth.login("user3@example.com", "another long gravel phrase").await.unwrap();
+    assert!(auth.login("user3@example.com", PASSWORD, &Client::default()).await.is_err());
+    auth.login("user3@example.com", "another long gravel phrase", &Client::default())
+        .await
+        .unwrap();
 }
 
 /// A batch is made whole or not at all.
@@ -205,14 +211,17 @@ pub async fn an_account_is_imported_as_its_row_says(place: Place) {
     assert_eq!(ada.roles.names(), ["admin", "user"]);
     assert_eq!(ada.created_at, Timestamp::new(1_600_000_000));
     assert_eq!(ada.id.0.get_version_num(), 7);
-    assert!(auth.login("a.b@example.com", PASSWORD).await.is_err(), "it is disabled");
+    assert!(
+        auth.login("a.b@example.com", PASSWORD, &Client::default()).await.is_err(),
+        "it is disabled"
+    );
     let other = user(&auth, "c@example.com").await;
     assert_eq!(other.created_at, auth.clock().now());
     for password in ["", "!", PASSWORD] {
-        assert!(auth.login("c@example.com", password).await.is_err());
+        assert!(auth.login("c@example.com", password, &Client::default()).await.is_err());
     }
     auth.password_set(other.id, PASSWORD).await.unwrap();
-    auth.login("c@example.com", PASSWORD).await.unwrap();
+    auth.login("c@example.com", PASSWORD, &Client::default()).await.unwrap();
 }
 
 /// What is exported is imported as the same accounts, with passwords that still let in.
@@ -232,7 +241,7 @@ pub async fn an_export_is_read_back(place: Place) {
     let both = stored(&test.auth).await;
     let (old, new) = both.split_at(6);
     assert_eq!(old, new, "what is wrapped is not wrapped again");
-    test.auth.login("new-user0@example.com", PASSWORD).await.unwrap();
+    test.auth.login("new-user0@example.com", PASSWORD, &Client::default()).await.unwrap();
     let some = test.auth.export(Some(exported.get(3).unwrap().user.id), 2).await.unwrap();
     let some: Vec<_> = some.iter().map(|one| one.user.id).collect();
     assert_eq!(some, [exported.get(4).unwrap().user.id, exported.get(5).unwrap().user.id]);
@@ -242,7 +251,7 @@ pub async fn an_export_is_read_back(place: Place) {
 pub async fn a_password_that_is_set_ends_all_logins(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let account = super::conformance::account(&test).await;
-    let client = crate::Client::default();
+    let client = Client::default();
     let tokens = test.auth.tokens_create(&account, &client).await.unwrap();
     test.auth.session_create(&account, &client, None).await.unwrap();
     test.auth.password_set(account.id, "another long gravel phrase").await.unwrap();
@@ -251,8 +260,8 @@ pub async fn a_password_that_is_set_ends_all_logins(place: Place) {
     let refreshed = test.auth.tokens_refresh(&tokens.refresh, &client).await;
     assert!(matches!(refreshed, Err(Error::InvalidGrant)));
     let email = account.email.as_str();
-    assert!(test.auth.login(email, PASSWORD).await.is_err());
-    test.auth.login(email, "another long gravel phrase").await.unwrap();
+    assert!(test.auth.login(email, PASSWORD, &Client::default()).await.is_err());
+    test.auth.login(email, "another long gravel phrase", &Client::default()).await.unwrap();
     let weak = test.auth.password_set(account.id, "password").await;
     assert!(matches!(weak, Err(Error::PasswordRefused(_))));
     let nobody =

@@ -6,7 +6,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, header};
+
+/// So often somebody who waits looks whether it is over.
+const STEP: Duration = Duration::from_millis(10);
 
 /// What connections of one kind were answered within a time.
 #[derive(Default)]
@@ -33,32 +36,40 @@ impl Answers {
     }
 }
 
-/// Sends one request over so many connections, again and again, until it is told to stop.
+/// Sends each request over a connection of its own, again and again, until it is told to stop; whoever is told to come
+/// back later does.
 ///
 /// # Errors
 /// An answer that is neither a success nor 503.
 pub(crate) fn drive(
     address: &str,
-    connections: usize,
-    request: &[u8],
+    requests: &[Vec<u8>],
     stop: &AtomicBool,
 ) -> anyhow::Result<Answers> {
     let begun = Instant::now();
-    let one = || -> anyhow::Result<Answers> {
+    let one = |request: &[u8]| -> anyhow::Result<Answers> {
         let mut connection = Connection::open(address)?;
         let mut answers = Answers::default();
         while !stop.load(Ordering::Relaxed) {
             let asked = Instant::now();
-            match connection.ask(request)?.status {
+            let answer = connection.ask(request)?;
+            match answer.status {
                 200 => answers.times.push(asked.elapsed()),
-                503 => answers.busy += 1,
-                other => bail!("answered {other}"),
+                503 => {
+                    answers.busy += 1;
+                    let until =
+                        Instant::now() + retry_after(answer.head).context("no Retry-After")?;
+                    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+                        thread::sleep(STEP);
+                    }
+                }
+                _ => bail!("answered {}", answer.head),
             }
         }
         Ok(answers)
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(one)).collect();
+        let threads: Vec<_> = requests.iter().map(|request| scope.spawn(|| one(request))).collect();
         let mut all = Answers::default();
         for thread in threads {
             let answers = thread.join().ok().context("a connection panicked")??;
@@ -68,4 +79,8 @@ pub(crate) fn drive(
         all.took = begun.elapsed();
         Ok(all)
     })
+}
+
+fn retry_after(head: &str) -> Option<Duration> {
+    header(head, "retry-after")?.parse().ok().map(Duration::from_secs)
 }

@@ -31,11 +31,13 @@ use self::{
     server::Server,
 };
 
-const EMAIL: &str = "a@example.com";
 /// Posts in each answer to a read.
 const POSTS: usize = 10;
 /// Hashes of each round.
 const HASHES: u32 = 32;
+
+/// What connections of one kind send, each its own.
+type Requests = Vec<Vec<u8>>;
 
 /// Measures logins, and reads beside them.
 #[derive(Parser)]
@@ -81,18 +83,22 @@ fn main() -> anyhow::Result<ExitCode> {
     ensure!(options.rounds > 0 && options.seconds > 0, "no rounds, no figures");
     let server = start(&options)?;
     let address = server.url.strip_prefix("http://").context("an address")?.to_owned();
-    let read = prepare(&address)?;
+    let (logins, reads) = prepare(&address, &options)?;
     let idle = memory(&server, "VmRSS")?;
-    let login = json!({ "email": EMAIL, "password": PASSWORD }).to_string();
-    let login = request("POST", "/login", &[], Some(&login));
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
-        let part = |(logins, reads)| run(&address, &options, (logins, &login), (reads, &read));
+        let part = |logins: &[_], reads: &[_]| run(&address, &options, logins, reads);
         let hash = hash_beside(&options)?;
-        let (_, reads) = part((0, options.reads))?;
-        let (logins, _) = part((options.logins, 0))?;
-        let (logins_beside, reads_beside) = part((options.logins, options.reads))?;
-        rounds.push(Round { hash, reads, logins, reads_beside, logins_beside });
+        let (_, reads_alone) = part(&[], &reads)?;
+        let (logins_alone, _) = part(&logins, &[])?;
+        let (logins_beside, reads_beside) = part(&logins, &reads)?;
+        rounds.push(Round {
+            hash,
+            reads: reads_alone,
+            logins: logins_alone,
+            reads_beside,
+            logins_beside,
+        });
     }
     let figures = Figures::of(&rounds, idle, memory(&server, "VmHWM")?);
     drop(server);
@@ -116,16 +122,22 @@ fn start(options: &Options) -> anyhow::Result<Server> {
     Server::start(command)
 }
 
-/// Makes an account and posts; returns the request that reads them.
-fn prepare(address: &str) -> anyhow::Result<Vec<u8>> {
+/// Makes an account for each connection that logs in, and posts; returns the requests of the connections.
+fn prepare(address: &str, options: &Options) -> anyhow::Result<(Requests, Requests)> {
     let mut connection = Connection::open(address)?;
     let mut make = |path: &str, headers: &[&str], body: &Value, expected: u16| {
         let answer = connection.ask(&request("POST", path, headers, Some(&body.to_string())))?;
         ensure!(answer.status == expected, "{path} answered {}", answer.head);
         Ok(serde_json::from_slice::<Value>(answer.body)?)
     };
-    let credentials = json!({ "email": EMAIL, "password": PASSWORD });
-    make("/register", &[], &credentials, 201)?;
+    let mut logins = Vec::new();
+    for number in 0..=options.logins {
+        let credentials =
+            json!({ "email": format!("a{number}@example.com"), "password": PASSWORD });
+        make("/register", &[], &credentials, 201)?;
+        logins.push(request("POST", "/login", &[], Some(&credentials.to_string())));
+    }
+    let credentials = json!({ "email": "a0@example.com", "password": PASSWORD });
     let login = make("/login", &[], &credentials, 200)?;
     let token = login.get("access_token").and_then(Value::as_str).context("no token")?;
     let bearer = format!("authorization: Bearer {token}");
@@ -133,20 +145,21 @@ fn prepare(address: &str) -> anyhow::Result<Vec<u8>> {
         let post = json!({ "title": format!("Post {number}"), "content": "text ".repeat(20) });
         make("/posts", &[&bearer], &post, 201)?;
     }
-    Ok(request("GET", "/posts", &[&bearer], None))
+    logins.truncate(options.logins);
+    Ok((logins, vec![request("GET", "/posts", &[&bearer], None); options.reads]))
 }
 
-/// Logins and reads at once, each over so many connections.
+/// Logins and reads at once.
 fn run(
     address: &str,
     options: &Options,
-    (logins, login): (usize, &[u8]),
-    (reads, read): (usize, &[u8]),
+    logins: &[Vec<u8>],
+    reads: &[Vec<u8>],
 ) -> anyhow::Result<(Answers, Answers)> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let logins = scope.spawn(|| drive(address, logins, login, &stop));
-        let reads = scope.spawn(|| drive(address, reads, read, &stop));
+        let logins = scope.spawn(|| drive(address, logins, &stop));
+        let reads = scope.spawn(|| drive(address, reads, &stop));
         thread::sleep(Duration::from_secs(options.seconds));
         stop.store(true, Ordering::Relaxed);
         let joined = |answers: thread::ScopedJoinHandle<'_, anyhow::Result<Answers>>| {

@@ -19,6 +19,14 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// The value of a header.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (own, value) = line.split_once(':')?;
+        own.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
 /// One connection that stays open, and as little work for each request as can be.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -64,10 +72,7 @@ fn frame(answer: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
     };
     let text = str::from_utf8(answer.get(..head).unwrap_or_default())?;
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
+    let length = header(text, "content-length").and_then(|value| value.parse::<usize>().ok());
     let (Some(status), Some(length)) = (status, length) else { bail!("not an answer: {text}") };
     Ok(Some((status, head + 4, head + 4 + length)))
 }
