@@ -88,7 +88,8 @@ struct Inner {
     jobs: Jobs,
     /// Sends mail for as long, where there is a way for it.
     sends_mail: bool,
-    deliverer: Option<Deliverer>,
+    /// Sends letters for as long as this installation is held.
+    _deliverer: Option<Deliverer>,
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
@@ -268,7 +269,7 @@ impl AuthBuilder {
             _following: following,
             jobs,
             sends_mail,
-            deliverer,
+            _deliverer: deliverer,
             outbox,
             guard,
             logout,
@@ -393,7 +394,7 @@ impl Auth {
     /// Leaves letters lying, for a test that has them made by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn stop_mail(&self) {
-        self.0.deliverer.iter().for_each(Deliverer::stop);
+        self.0._deliverer.iter().for_each(Deliverer::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {

@@ -26,7 +26,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     stdin().lock().read_line(&mut answer)?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
-        _ => Err(No("nothing was changed").into()),
+        _ => Err(No("nothing was changed".to_owned()).into()),
     }
 }
 
@@ -67,7 +67,7 @@ fn prompt() -> anyhow::Result<Zeroizing<String>> {
     let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
     let again = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
     if first != again {
-        return Err(No("the two are not the same; nothing was changed").into());
+        return Err(No("the two are not the same; nothing was changed".to_owned()).into());
     }
     Ok(first)
 }

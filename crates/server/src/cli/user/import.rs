@@ -97,10 +97,8 @@ impl Import {
             self.print(&looked, if self.dry_run { "dry run" } else { "check" });
             return match (stop, self.dry_run) {
                 (false, _) => Ok(()),
-                (true, true) => Err(No("some rows are refused").into()),
-                (true, false) => Err(No(
-                    "nothing was imported: mend the rows that are refused, or leave them out with --skip-refused",
-                )
+                (true, true) => Err(No("some rows are refused".to_owned()).into()),
+                (true, false) => Err(No("nothing was imported: mend the rows that are refused, or leave them out with --skip-refused".to_owned())
                 .into()),
             };
         }
