@@ -157,8 +157,8 @@ impl Link {
     /// One that leads nowhere, for a letter that is only looked at; `None` for letters without.
     fn sample(kind: Kind, public_url: &PublicUrl) -> Option<Self> {
         let path = match kind {
-            Kind::ConfirmEmail | Kind::ConfirmNewAddress => "/verify",
-            Kind::ResetPassword => "/reset",
+            Kind::ConfirmEmail | Kind::ConfirmNewAddress => "/email/verify",
+            Kind::ResetPassword => "/password/reset",
             Kind::AddressKnown | Kind::AddressChanged | Kind::PasswordChanged => return None,
         };
         let url = format!("{}{path}?token={}", public_url.as_str(), "0123456789abcdef".repeat(4));
