@@ -24,30 +24,31 @@ pub(crate) enum Missing {
 /// Opens the installation that the settings name.
 pub(crate) async fn open(flags: &Flags, missing: Missing) -> anyhow::Result<Auth> {
     protect_process();
-    let mut config = flags.load()?;
-    let fresh = match sqlite_file(&config, flags) {
-        None => false,
-        Some(file) => {
-            let fresh = !file.exists();
-            if fresh && missing == Missing::Refuse {
-                return Err(Refusal(format!(
-                    "there is no database {}: name that of the installation with --data-dir or --database-url",
-                    file.display()
-                ))
-                .into());
-            }
-            if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                make_private_folder(folder)?;
-            }
-            refuse_shared_file(&file)?;
-            config.database.url = Some(format!("sqlite://{}", file.display()));
-            fresh
-        }
-    };
+    let (mut config, fresh) = locate(flags, missing)?;
     if !fresh {
         follow_keys(&mut config).await?;
     }
     Ok(Auth::builder(config).beside_servers().build().await?)
+}
+
+/// The settings with the database of the installation in them, and whether that is yet to be made.
+pub(crate) fn locate(flags: &Flags, missing: Missing) -> anyhow::Result<(Config, bool)> {
+    let mut config = flags.load()?;
+    let Some(file) = sqlite_file(&config, flags) else { return Ok((config, false)) };
+    let fresh = !file.exists();
+    if fresh && missing == Missing::Refuse {
+        return Err(Refusal(format!(
+            "there is no database {}: name that of the installation with --data-dir or --database-url",
+            file.display()
+        ))
+        .into());
+    }
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)?;
+    }
+    refuse_shared_file(&file)?;
+    config.database.url = Some(format!("sqlite://{}", file.display()));
+    Ok((config, fresh))
 }
 
 fn sqlite_file(config: &Config, flags: &Flags) -> Option<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::OpenOptions,
-    io::{BufRead, IsTerminal, Read, Write, stderr, stdin},
+    io::{Read, Write, stdin},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -19,9 +19,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{
-        No,
+        ask,
         flags::Flags,
-        instance::{database_file, protect_process, refuse_shared_file},
+        installation::{self, Missing},
+        instance::{protect_process, refuse_shared_file},
         output,
     },
     settings::Refusal,
@@ -169,29 +170,16 @@ impl List {
             return Ok(());
         }
         let now = Clock::system().now();
-        let rows = keys.iter().map(|key| {
+        let row = |key: &Listed| {
             let sealed = if key.sealed { "encrypted" } else { "" };
-            [
-                &*key.kid,
-                &*key.algorithm,
-                key.state.name(),
-                key.place.name(),
-                sealed,
-                &*when(key, now),
-            ]
-            .map(str::to_owned)
-        });
-        let head = ["kid", "algorithm", "state", "place", "", ""].map(str::to_owned);
-        let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
-        for row in &rows {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let cells = rows.iter().filter_map(|row| row.get(column));
-                let width = cells.map(String::len).max().unwrap_or_default();
-                line.push_str(&format!("{cell:<width$}  "));
-            }
-            output::data(line.trim_end());
-        }
+            let (state, place) = (key.state.name(), key.place.name());
+            [&*key.kid, &*key.algorithm, state, place, sealed, &*when(key, now)]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        let mut rows = vec![["kid", "algorithm", "state", "place"].map(str::to_owned).to_vec()];
+        rows.extend(keys.iter().map(row));
+        output::table(&rows);
         Ok(())
     }
 }
@@ -214,7 +202,7 @@ impl Revoke {
             output::talk(&format!("{} is gone already; nothing was changed", about()));
         } else {
             warn(&consequences);
-            self.ask()?;
+            ask::confirm("Revoke it?", self.yes)?;
             keys.revoke(&self.kid).await.with_context(about)?;
             output::talk("revoked; every instance refuses its tokens within a second");
         }
@@ -227,22 +215,6 @@ impl Revoke {
             );
         }
         Ok(())
-    }
-
-    fn ask(&self) -> anyhow::Result<()> {
-        if self.yes {
-            return Ok(());
-        }
-        if !stdin().is_terminal() || !stderr().is_terminal() {
-            return Err(Refusal("there is no terminal to ask at: pass --yes".to_owned()).into());
-        }
-        drop(write!(stderr(), "Revoke it? [y/N] "));
-        let mut answer = String::new();
-        stdin().lock().read_line(&mut answer)?;
-        match answer.trim() {
-            "y" | "Y" | "yes" => Ok(()),
-            _ => Err(No("nothing was changed".to_owned()).into()),
-        }
     }
 }
 
@@ -280,22 +252,7 @@ impl Export {
 
 /// The keys of the installation that the settings name, which has to be there.
 async fn keys(flags: &Flags) -> anyhow::Result<Keys> {
-    let mut config = flags.load()?;
-    let file = match config.database.url.as_deref() {
-        None => Some(database_file(&flags.data_dir)),
-        Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
-    };
-    if let Some(file) = file {
-        if !file.exists() {
-            return Err(Refusal(format!(
-                "there is no database {}: name that of the installation with --data-dir or --database-url",
-                file.display()
-            ))
-            .into());
-        }
-        refuse_shared_file(&file)?;
-        config.database.url = Some(format!("sqlite://{}", file.display()));
-    }
+    let (config, _) = installation::locate(flags, Missing::Refuse)?;
     Ok(Auth::builder(config).keys().await?)
 }
 
