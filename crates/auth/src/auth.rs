@@ -8,6 +8,7 @@ use guard::{Denied, Guard, Principal};
 use crate::{
     Clock, Error, Ids,
     accounts::Letters,
+    audit::By,
     config::Config,
     http,
     jobs::{self, Jobs},
@@ -56,6 +57,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V6__limits.sql"),
             postgres: include_str!("../migrations/postgres/V6__limits.sql"),
         },
+        Migration {
+            name: "V7__events",
+            sqlite: include_str!("../migrations/sqlite/V7__events.sql"),
+            postgres: include_str!("../migrations/postgres/V7__events.sql"),
+        },
     ],
 };
 
@@ -64,7 +70,11 @@ const MIGRATIONS: Migrations = Migrations {
 /// Its methods are the rules, one group for each noun; [`Auth::router`] puts them on HTTP, and
 /// [`Auth::guard`] protects an application's own routes.
 #[derive(Debug, Clone)]
-pub struct Auth(Arc<Inner>);
+pub struct Auth {
+    inner: Arc<Inner>,
+    /// On whose behalf things are done by this handle.
+    by: Arc<By>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -105,6 +115,7 @@ pub struct AuthBuilder {
     outbox: Option<Outbox>,
     switch_at_once: bool,
     beside: bool,
+    by: Arc<By>,
 }
 
 impl AuthBuilder {
@@ -171,6 +182,13 @@ impl AuthBuilder {
         self
     }
 
+    /// Records what is done by the handle, and by the start, as done on somebody's behalf: [`Auth::acting`].
+    #[must_use]
+    pub fn acting(mut self, by: By) -> Self {
+        self.by = Arc::new(by);
+        self
+    }
+
     /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
     /// that run. Starts nothing, and makes no key.
     ///
@@ -207,7 +225,7 @@ impl AuthBuilder {
     /// # Errors
     /// [`Error::Configuration`] says which setting is wrong; [`Error::StorageUnavailable`].
     pub async fn build(self) -> Result<Auth, Error> {
-        let Self { config, db, clock, claims, outbox, switch_at_once, beside } = self;
+        let Self { config, db, clock, claims, outbox, switch_at_once, beside, by } = self;
         let public_url = config.effective_public_url()?;
         let way = match outbox.clone() {
             Some(outbox) => Some(Way::Keep(outbox)),
@@ -253,7 +271,7 @@ impl AuthBuilder {
             false => vec![keys.job(), jobs::sweep(&config, &db, &clock)],
         };
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
-        Ok(Auth(Arc::new(Inner {
+        let inner = Inner {
             ids,
             hasher: Hasher::start()?,
             refresh_tokens: RefreshTokens::new(&secret)?,
@@ -273,7 +291,8 @@ impl AuthBuilder {
             outbox,
             guard,
             logout,
-        })))
+        };
+        Ok(Auth { inner: Arc::new(inner), by })
     }
 }
 
@@ -289,6 +308,7 @@ impl Auth {
             outbox: None,
             switch_at_once: false,
             beside: false,
+            by: Arc::default(),
         }
     }
 
@@ -303,38 +323,38 @@ impl Auth {
     /// The guard for an application's own routes: it accepts access tokens and session cookies.
     #[must_use]
     pub fn guard(&self) -> Guard {
-        self.0.guard.clone()
+        self.inner.guard.clone()
     }
 
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.0.config
+        &self.inner.config
     }
 
     /// The database.
     #[must_use]
     pub fn db(&self) -> &Db {
-        &self.0.db
+        &self.inner.db
     }
 
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.0.clock
+        &self.inner.clock
     }
 
     /// The maker of ids.
     #[must_use]
     pub fn ids(&self) -> &Ids {
-        &self.0.ids
+        &self.inner.ids
     }
 
     /// The letters that were kept in place of being sent; `None` unless
     /// [`keep_mail`](AuthBuilder::keep_mail) asked for it.
     #[must_use]
     pub fn outbox(&self) -> Option<&Outbox> {
-        self.0.outbox.as_ref()
+        self.inner.outbox.as_ref()
     }
 
     /// The account of a caller.
@@ -356,55 +376,64 @@ impl Auth {
     /// Those of the job.
     #[cfg(feature = "testing")]
     pub async fn run_job(&self, name: &str) -> Result<bool, Error> {
-        self.0.jobs.run(name).await
+        self.inner.jobs.run(name).await
+    }
+
+    /// The same handle on somebody else's behalf.
+    pub(crate) fn with(&self, by: Arc<By>) -> Self {
+        Self { inner: Arc::clone(&self.inner), by }
+    }
+
+    pub(crate) fn by(&self) -> &Arc<By> {
+        &self.by
     }
 
     /// The limits on guessing, for routes of an application's own that anybody may call.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.inner.limits
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {
-        &self.0.hasher
+        &self.inner.hasher
     }
 
     pub(crate) fn keys(&self) -> &KeyRing {
-        &self.0.keys
+        &self.inner.keys
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+        &self.inner.sessions
     }
 
     pub(crate) fn refresh_tokens(&self) -> &RefreshTokens {
-        &self.0.refresh_tokens
+        &self.inner.refresh_tokens
     }
 
     /// The guard of a logout: it also accepts an access token whose session has ended already.
     pub(crate) fn logout_guard(&self) -> &Guard {
-        &self.0.logout
+        &self.inner.logout
     }
 
     /// Says whether letters get out of this installation: to a mail server, or to the outbox of a developer.
     pub(crate) fn sends_mail(&self) -> bool {
-        self.0.sends_mail
+        self.inner.sends_mail
     }
 
     /// Leaves letters lying, for a test that has them made by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn stop_mail(&self) {
-        self.0._deliverer.iter().for_each(Deliverer::stop);
+        self.inner._deliverer.iter().for_each(Deliverer::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {
-        &self.0.custom_claims
+        &self.inner.custom_claims
     }
 
     /// The logins that have ended and whose tokens could still be alive, as this instance knows them.
     #[must_use]
     pub fn revocations(&self) -> &Revocations {
-        &self.0.revocations
+        &self.inner.revocations
     }
 }
 

@@ -134,6 +134,7 @@
 //! its routes in `http.rs`.
 
 pub mod accounts; // how an account comes to be, and whose address it is
+pub mod audit; // what was done, by whom, in a chain that shows changes
 mod auth; // the one handle to everything
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation

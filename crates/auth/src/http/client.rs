@@ -10,9 +10,14 @@ use axum::{
     http::{Extensions, HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
 };
 use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::device::device_name;
 use crate::Auth;
+
+/// The id of a request: made for each one, and in its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestId(pub(crate) Uuid);
 
 /// Where a request comes from.
 ///
@@ -25,6 +30,8 @@ pub struct Client {
     /// What its program calls itself, such as "Firefox on Linux": a hint for its user, no fact. At most 64
     /// characters, none of them a control character.
     pub device: String,
+    /// The id of its request, as the answer names it in `X-Request-Id`.
+    pub request_id: Option<String>,
 }
 
 impl Client {
@@ -35,6 +42,7 @@ impl Client {
         Self {
             address: Self::address_of(headers, extensions, proxies),
             device: device_name(&String::from_utf8_lossy(user_agent)),
+            request_id: extensions.get::<RequestId>().map(|id| id.0.to_string()),
         }
     }
 

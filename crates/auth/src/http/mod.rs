@@ -10,17 +10,22 @@ mod problem;
 
 use axum::{
     Router,
-    http::{HeaderValue, header::CACHE_CONTROL},
-    middleware,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header::CACHE_CONTROL},
+    middleware::{self, Next},
     response::Response,
 };
 
+use self::client::RequestId;
 pub use self::{body::Json, client::Client};
 pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
 use crate::{Auth, accounts, keys, limits, passwords, sessions, tokens, users};
+
+/// Names the request in its answer.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes of all slices, for an application or the server to mount.
 pub(crate) fn router(auth: Auth) -> Router {
@@ -33,8 +38,21 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(keys::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
+        .layer(middleware::from_fn_with_state(auth.clone(), name_request))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)
+}
+
+/// Gives a request an id, which its events and its answer name.
+async fn name_request(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
+    let id = auth.ids().next();
+    request.extensions_mut().insert(RequestId(id));
+    let mut response = next.run(request).await;
+    // An id is letters, digits and dashes.
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
+    }
+    response
 }
 
 /// What these routes answer is about one caller and often holds a credential: no cache keeps it, unless

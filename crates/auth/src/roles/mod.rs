@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::Error;
 
 /// The role every account has.
@@ -10,7 +12,7 @@ pub const USER: &str = "user";
 pub const ADMIN: &str = "admin";
 
 /// The roles of one account, sorted, each once: `["admin", "user"]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Roles(Vec<String>);
 
 impl Roles {

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{Ending, Session, Sessions, Which};
 use crate::{
     Auth, Error,
+    audit::By,
     http::{Client, Json as Body, cookie::Presented},
     secret::{OpaqueSecret, SecretHash},
     users::{User, UserId},
@@ -98,6 +99,15 @@ impl Sessions {
 }
 
 impl Auth {
+    /// The same installation, whose acts are recorded as those of this caller: [`acting`](Self::acting).
+    ///
+    /// # Errors
+    /// 401 `credentials_missing` for a caller whom no guard of this installation has let in.
+    pub fn acting_for(&self, caller: &Principal, client: Client) -> Result<Self, Error> {
+        let (user, session) = caller_session(caller)?;
+        Ok(self.acting(By::user(user, Some(session), client)))
+    }
+
     /// Begins a session and returns the header that hands it to the browser.
     pub(crate) async fn session_start(
         &self,

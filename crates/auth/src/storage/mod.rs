@@ -98,7 +98,7 @@ impl StorageError {
         Self::Unavailable(cause.into())
     }
 
-    fn refused(cause: impl Into<Cause>) -> Self {
+    pub(crate) fn refused(cause: impl Into<Cause>) -> Self {
         Self::Refused(cause.into())
     }
 }
