@@ -62,6 +62,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V7__events.sql"),
             postgres: include_str!("../migrations/postgres/V7__events.sql"),
         },
+        Migration {
+            name: "V8__admin",
+            sqlite: include_str!("../migrations/sqlite/V8__admin.sql"),
+            postgres: include_str!("../migrations/postgres/V8__admin.sql"),
+        },
     ],
 };
 

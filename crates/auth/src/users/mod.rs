@@ -2,19 +2,27 @@
 
 mod email;
 pub(crate) mod http;
+mod search;
 pub(crate) mod storage;
+mod update;
 
 use jwt::Timestamp;
 use uuid::Uuid;
 
-pub use self::email::Email;
+pub(crate) use self::search::folded;
+use self::storage::Changed;
+pub use self::{
+    email::Email,
+    search::{Order, Search},
+    update::UserUpdate,
+};
 use crate::{
     Auth, Client, Error,
     accounts::Registered,
     config::Registration,
-    revocation::Revocation,
+    revocation::{self, Revocation},
     roles::{self, Roles},
-    sessions::Which,
+    sessions::{Ending, Which},
     storage::{Row, StorageError, Value},
 };
 
@@ -85,6 +93,12 @@ impl Change {
 }
 
 impl User {
+    /// Says whether it is an administrator who can log in.
+    pub(crate) fn administers(&self) -> bool {
+        let is_admin = self.roles.names().iter().any(|role| role == roles::ADMIN);
+        is_admin && !self.disabled && !self.pending
+    }
+
     /// Its columns, in the order of [`from_row`](Self::from_row).
     pub(crate) fn to_row(&self) -> [Value; 8] {
         [
@@ -174,7 +188,7 @@ impl Auth {
     /// [`Error::RoleUnknown`]; [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_roles(&self, id: UserId, roles: &[&str]) -> Result<(), Error> {
         let roles = Roles::new(roles, &self.config().accounts.roles)?;
-        self.change(id, Change::Roles(roles)).await
+        self.change(id, Change::Roles(roles)).await.map(drop)
     }
 
     /// Keeps an account from logging in and ends all its logins at once, or lets it log in again.
@@ -182,7 +196,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_disabled(&self, id: UserId, disabled: bool) -> Result<(), Error> {
-        self.change(id, if disabled { Change::Disabled } else { Change::Enabled }).await
+        let change = if disabled { Change::Disabled } else { Change::Enabled };
+        self.change(id, change).await.map(drop)
     }
 
     /// Gives an account another name, or none. Tokens made from now on have it.
@@ -202,28 +217,32 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_delete(&self, id: UserId) -> Result<(), Error> {
-        self.change(id, Change::Deleted).await
+        self.change(id, Change::Deleted).await.map(drop)
     }
 
     /// Ends all logins of an account at once.
     ///
     /// # Errors
     /// [`Error::NotFound`]; storage errors.
-    pub async fn user_sign_out(&self, id: UserId) -> Result<(), Error> {
-        self.change(id, Change::SignedOut).await
+    pub async fn user_sign_out(&self, id: UserId) -> Result<Ending, Error> {
+        let Changed { until, ended: mut sessions, .. } = self.change(id, Change::SignedOut).await?;
+        sessions.sort_unstable();
+        let effective_by = revocation::effective_by(self.clock()).await;
+        Ok(Ending { sessions, effective_by, access_expires_at: until })
     }
 
-    async fn change(&self, id: UserId, change: Change) -> Result<(), Error> {
+    async fn change(&self, id: UserId, change: Change) -> Result<Changed, Error> {
         let until = self.access_expires_at(self.clock().now());
         let ends_sessions = change.ends_sessions();
         let what = format!("{change:?}");
-        let (generation, until) = storage::user_change(self.db(), id, change, until).await?;
+        let mut changed = storage::user_change(self.db(), id, change, until).await?;
         tracing::info!(user = %id.0, what, "account changed");
         if ends_sessions {
-            self.sessions().forget(Which::All(id));
+            changed.ended.extend(self.sessions().forget(Which::All(id)));
         }
+        let Changed { generation, until, .. } = changed;
         self.revocations().add([Revocation::of_generation(id, generation, until)]);
-        Ok(())
+        Ok(changed)
     }
 
     /// The account with this id; `None` when there is none.

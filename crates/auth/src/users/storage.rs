@@ -1,7 +1,11 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Change, Email, User, UserId};
+use super::{
+    Change, Email, Search, User, UserId,
+    search::{Order, Wanted, folded},
+    update::Update,
+};
 use crate::{
     Error,
     accounts::storage::{links_drop, registration_give_way},
@@ -16,34 +20,36 @@ use crate::{
 /// # Errors
 /// [`Error::EmailTaken`] when another account has the address, also one made at the same moment.
 pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<(), Error> {
-    let id = user.id.0;
-    let created_at = user.created_at.seconds();
-    let (email, row) = (user.email.clone(), user.to_row());
+    let user = user.clone();
     let outcome = db
         .transaction(move |tx| {
-            let (email, row, hash) = (email.clone(), row.clone(), hash.clone());
-            Box::pin(async move {
-                registration_give_way(tx, email.as_str()).await?;
-                tx.execute(
-                    "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                    row,
-                )
-                .await?;
-                tx.execute(
-                    "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)",
-                    [id.into(), hash.into(), created_at.into()],
-                )
-                .await
-            })
+            let (user, hash) = (user.clone(), hash.clone());
+            Box::pin(async move { user_add(tx, &user, hash).await })
         })
         .await;
     match outcome {
         Err(StorageError::Conflict { constraint }) if constraint == "users_email" => {
             Err(Error::EmailTaken)
         }
-        other => other.map(drop).map_err(Error::from),
+        other => other.map_err(Error::from),
     }
+}
+
+/// Makes an account and its password, as part of a step; a pending registration of the address gives way.
+pub(crate) async fn user_add(tx: &mut Tx, user: &User, hash: String) -> Result<(), StorageError> {
+    registration_give_way(tx, user.email.as_str()).await?;
+    tx.execute(
+        "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        user.to_row(),
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)",
+        [user.id.0.into(), hash.into(), user.created_at.seconds().into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The account with this id.
@@ -78,7 +84,7 @@ pub(crate) async fn user_set_name(
 ) -> Result<Option<User>, Error> {
     let row = db
         .optional(
-            "UPDATE users SET name = $2 WHERE id = $1
+            "UPDATE users SET name = $2, search = NULL WHERE id = $1
              RETURNING id, email, name, roles, generation, disabled, pending, created_at",
             [id.0.into(), name.into()],
         )
@@ -102,8 +108,154 @@ pub(crate) async fn users_after(
     Ok(rows.iter().map(User::from_row).collect::<Result<_, _>>()?)
 }
 
-/// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
-/// new generation and when the last of those tokens expires, `until` at least.
+/// Accounts that are looked for have their text to be searched first: one that is new, or has another name or address
+/// since, has none. Done batch by batch, so that the first search over many accounts holds nobody up.
+pub(super) async fn search_fill(db: &Db) -> Result<(), Error> {
+    while db.optional("SELECT id FROM users WHERE search IS NULL LIMIT 1", []).await?.is_some() {
+        db.transaction(|tx| {
+            Box::pin(async move {
+                let rows = tx
+                    .all("SELECT id, email, name FROM users WHERE search IS NULL LIMIT 500", [])
+                    .await?;
+                for row in rows {
+                    let (id, name): (Uuid, Option<String>) = (row.get("id")?, row.get("name")?);
+                    let text = folded(&row.get::<String>("email")?, name.as_deref());
+                    tx.execute(
+                        "UPDATE users SET search = $2 WHERE id = $1",
+                        [id.into(), text.into()],
+                    )
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Accounts that are wanted, in one direction of their ids.
+macro_rules! find {
+    ($after:literal, $direction:literal) => {
+        concat!(
+            "SELECT id, email, name, roles, generation, disabled, pending, created_at
+               FROM users
+              WHERE id ",
+            $after,
+            " $1 AND ($2 IS NULL OR search LIKE $2 ESCAPE '!')
+                AND ($3 IS NULL OR (' ' || roles || ' ') LIKE $3 ESCAPE '!')
+                AND ($4 IS NULL OR disabled = $4)
+              ORDER BY id ",
+            $direction,
+            " LIMIT $5"
+        )
+    };
+}
+
+/// A page of the accounts that are looked for.
+pub(super) async fn users_find(db: &Db, search: &Search<'_>) -> Result<Vec<User>, Error> {
+    let Wanted { text, role } = search.wanted()?;
+    let (sql, start) = match search.order {
+        Order::OldestFirst => (find!(">", "ASC"), Uuid::nil()),
+        Order::NewestFirst => (find!("<", "DESC"), Uuid::max()),
+    };
+    let rows = db
+        .all(
+            sql,
+            [
+                search.after.map_or(start, |id| id.0).into(),
+                text.into(),
+                role.into(),
+                search.disabled.into(),
+                i64::from(search.limit).into(),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(User::from_row).collect::<Result<_, _>>()?)
+}
+
+/// What became of an account in [`user_update`].
+#[derive(Debug, Clone)]
+pub(crate) struct Updated {
+    pub(crate) before: User,
+    pub(crate) after: User,
+    /// When the last access token that was made before expires.
+    pub(crate) until: Timestamp,
+}
+
+/// Changes several things of an account in one step. What is as it is to be already changes nothing; other roles and the
+/// end of logins raise the generation once.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment: then nothing of
+/// it is done.
+pub(crate) async fn user_update(
+    db: &Db,
+    id: UserId,
+    update: Update,
+    until: Timestamp,
+) -> Result<Updated, Error> {
+    db.transaction(move |tx| {
+        let update = update.clone();
+        Box::pin(async move {
+            let row = tx
+                .optional(
+                    "SELECT id, email, name, roles, generation, disabled, pending, created_at
+                       FROM users WHERE id = $1",
+                    [id.0.into()],
+                )
+                .await?;
+            let Some(row) = row else { return Ok(Err(Error::NotFound)) };
+            let before = User::from_row(&row)?;
+            let mut after = update.of(&before);
+            if before == after {
+                return Ok(Ok(Updated { before, after, until }));
+            }
+            if before.administers() && !after.administers() && is_last_admin(tx, id).await? {
+                return Ok(Err(Error::LastAdmin));
+            }
+            let concerns_tokens = before.roles != after.roles || before.disabled != after.disabled;
+            after.generation += i64::from(concerns_tokens);
+            tx.execute(
+                "UPDATE users SET name = $2, roles = $3, disabled = $4, generation = $5, search = $6
+                  WHERE id = $1",
+                [
+                    id.0.into(),
+                    after.name.clone().into(),
+                    after.roles.to_stored().into(),
+                    after.disabled.into(),
+                    after.generation.into(),
+                    folded(after.email.as_str(), after.name.as_deref()).into(),
+                ],
+            )
+            .await?;
+            let mut until = until;
+            if after.disabled && !before.disabled {
+                let ended = delete(tx, Which::All(id), until).await?;
+                until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                links_drop(tx, id).await?;
+            }
+            if concerns_tokens {
+                revoke(tx, &[Revocation::of_generation(id, after.generation, until)]).await?;
+            }
+            Ok(Ok(Updated { before, after, until }))
+        })
+    })
+    .await?
+}
+
+/// What became of an account in [`user_change`].
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    pub(crate) generation: i64,
+    /// When the last access token that was made before expires.
+    pub(crate) until: Timestamp,
+    /// The sessions that ended with it.
+    pub(crate) ended: Vec<Uuid>,
+}
+
+/// Changes an account and raises its generation, so that its tokens made before are dead, in one step; the last of
+/// those tokens expires at `until` or later.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
@@ -112,7 +264,7 @@ pub(crate) async fn user_change(
     id: UserId,
     change: Change,
     until: Timestamp,
-) -> Result<(i64, Timestamp), Error> {
+) -> Result<Changed, Error> {
     db.transaction(move |tx| {
         let change = change.clone();
         Box::pin(async move {
@@ -134,10 +286,12 @@ pub(crate) async fn user_change(
                 )
                 .await?;
             let Some(row) = row else { return Ok(Err(Error::NotFound)) };
-            let mut until = until;
+            let (mut until, mut ended) = (until, Vec::new());
             if change.ends_sessions() {
-                let ended = delete(tx, Which::All(id), until).await?;
-                until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                for (session, expires_at) in delete(tx, Which::All(id), until).await? {
+                    ended.push(session);
+                    until = until.max(expires_at);
+                }
                 links_drop(tx, id).await?;
             }
             if matches!(change, Change::Deleted) {
@@ -145,7 +299,7 @@ pub(crate) async fn user_change(
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            Ok(Ok((generation, until)))
+            Ok(Ok(Changed { generation, until, ended }))
         })
     })
     .await?
