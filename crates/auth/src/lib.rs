@@ -147,6 +147,7 @@ pub mod limits; // how often somebody may guess
 pub mod mail; // letters that are owed, and how they get out
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do
+pub mod rights; // what is held on an account, handed out to its owner
 pub mod roles; // what a caller may do, by name
 mod secret; // the only source of randomness
 pub mod sessions; // logins: those by cookie, the list of all, and how one ends

@@ -102,6 +102,23 @@ pub(crate) async fn event_by_id(db: &Db, id: Uuid) -> Result<Option<Event>, Erro
     Ok(row.map(|row| event(&row)).transpose()?)
 }
 
+/// Events about an account, the newest first: those before this one.
+pub(crate) async fn events_of(
+    db: &Db,
+    user: UserId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Event>, Error> {
+    let rows = db
+        .all(
+            "SELECT id, at, type, user_id, actor, actor_id, session_id, request_id, details, personal, number
+               FROM events WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            [user.0.into(), before.unwrap_or(Uuid::max()).into(), limit.into()],
+        )
+        .await?;
+    Ok(rows.iter().map(event).collect::<Result<_, _>>()?)
+}
+
 pub(super) fn event(row: &Row) -> Result<Event, StorageError> {
     let user: Option<Uuid> = row.get("user_id")?;
     let json = |column| -> Result<Option<serde_json::Value>, StorageError> {

@@ -23,7 +23,7 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, accounts, keys, limits, passwords, roles, sessions, tokens, users};
+use crate::{Auth, accounts, keys, limits, passwords, rights, roles, sessions, tokens, users};
 
 /// Names the request in its answer.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +38,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(tokens::http::routes())
         .merge(keys::http::routes())
         .merge(roles::http::routes())
+        .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
         .layer(middleware::from_fn_with_state(auth.clone(), name_request))
