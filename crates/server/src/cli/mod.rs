@@ -122,10 +122,19 @@ fn code(error: &anyhow::Error) -> u8 {
         return NO;
     }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{Configuration, EmailInvalid, KeyRefused, NameInvalid, RoleUnknown};
+        use auth::Error::{
+            Configuration, EmailInvalid, KeyRefused, NameInvalid, QueryInvalid, RoleUnknown,
+        };
         let wrong = matches!(
             cause.downcast_ref(),
-            Some(Configuration(_) | EmailInvalid(_) | KeyRefused(_) | NameInvalid(_) | RoleUnknown)
+            Some(
+                Configuration(_)
+                    | EmailInvalid(_)
+                    | KeyRefused(_)
+                    | NameInvalid(_)
+                    | QueryInvalid(_)
+                    | RoleUnknown
+            )
         );
         wrong || cause.is::<Refusal>() || cause.is::<Problems>()
     };

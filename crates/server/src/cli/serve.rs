@@ -6,6 +6,7 @@ use auth::{
     Config,
     config::{PublicUrl, Store},
     keys::{read_secret, weakness},
+    roles::Invitation,
     users::Email,
 };
 use axum::Router;
@@ -16,6 +17,7 @@ use crate::{
         dev::{ACCOUNTS_FILE, seeded_accounts},
         flags::Flags,
         instance::{Instance, database_file, refuse_shared_file},
+        output,
     },
     limits::Hosts,
     settings::{Problem, Problems, Refusal},
@@ -49,8 +51,29 @@ impl Serve {
         }
         let instance = Instance::open(config, data_dir, |builder| builder).await?;
         refuse_seeded_accounts(&instance, data_dir).await?;
-        instance.run(Router::new(), Hosts::Any, || {}).await
+        let invitation = instance.auth.administrator_invite().await?;
+        let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));
+        instance.run(Router::new(), Hosts::Any, started).await
     }
+}
+
+/// What whoever starts the first server reads, on the terminal and in no log of ours.
+fn invite(invitation: &Invitation) -> String {
+    let (link, address) = (invitation.link(), invitation.address());
+    let token = invitation.token();
+    format!(
+        "there is no administrator yet: whoever has this link becomes one, once, within 24 hours
+
+  {}
+
+or with a program, for a new account or with the password of one that is there:
+
+  curl {address} -H 'Content-Type: application/json' \\
+    -d '{{\"token\": \"{}\", \"email\": \"you@example.com\", \"password\": \"a password of yours\"}}'
+",
+        link.as_str(),
+        token.as_str(),
+    )
 }
 
 /// All that makes settings unfit for production, each with what to change.

@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod config;

@@ -79,7 +79,7 @@ fn sql_appears_only_where_storage_is() {
 fn axum_appears_only_at_the_edges() {
     for (path, text) in files("crates/auth/src", ".rs") {
         let edge = path.ends_with("/http.rs")
-            || path.contains("/src/http/")
+            || path.contains("/http/")
             || path.ends_with("/src/auth.rs")
             || path.contains("/testing/");
         assert!(edge || !code(&text).contains("axum"), "{path} knows axum");
