@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a promise that is not kept fails the test where it stands"
 )]
@@ -318,7 +319,7 @@ pub async fn the_first_administrator_is_made_once(place: Place) {
     let weak = test.auth.administrator_claim(&token, "a@example.com", "password", None, &client);
     assert!(matches!(weak.await, Err(Error::PasswordRefused(_))));
     let Claimed::Made(user) = claim(&test, &token, "a@example.com").await.unwrap() else {
-        unreachable!("the account was not there")
+        panic!("the account was not there")
     };
     assert_eq!(user.roles.names(), ["admin", "user"]);
     assert_eq!(test.auth.user(user.id).await.unwrap().unwrap(), user);
@@ -386,7 +387,7 @@ pub async fn an_account_claims_with_its_own_password(place: Place) {
     let user = auth.user(user.id).await.unwrap().unwrap();
     let tokens = auth.tokens_create(&user, &Client::default()).await.unwrap();
     let claimed = by_owner(Client::default()).await.unwrap();
-    let Claimed::Promoted(promoted) = claimed else { unreachable!("the account was there") };
+    let Claimed::Promoted(promoted) = claimed else { panic!("the account was there") };
     let expected =
         User { roles: user.roles.with("admin"), generation: user.generation + 1, ..user };
     assert_eq!(promoted, expected);
