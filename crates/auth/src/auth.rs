@@ -196,7 +196,7 @@ impl AuthBuilder {
     /// As [`AuthBuilder::build`].
     pub async fn keys(self) -> Result<Keys, Error> {
         let db = open(&self.config, self.db).await?;
-        Keys::new(&self.config, &db, &self.clock)
+        Keys::new(&self.config, &db, &self.clock, &Ids::new(self.clock.clone()), &self.by)
     }
 
     /// Reads from the database what it takes to judge access tokens, and closes it: keys, and which logins have ended.
@@ -211,7 +211,8 @@ impl AuthBuilder {
             Some(db) => db,
             None => open_database(&self.config).await?,
         };
-        let keys = Keys::new(&self.config, &db, &self.clock)?.verifying().await?;
+        let ids = Ids::new(self.clock.clone());
+        let keys = Keys::new(&self.config, &db, &self.clock, &ids, &self.by)?.verifying().await?;
         let revocations = Revocations::default();
         revocation::read_once(&db, &revocations).await?;
         db.close().await;
@@ -239,12 +240,12 @@ impl AuthBuilder {
         }
         let templates = Templates::new(&config)?;
         let db = open(&config, db).await?;
-        let keys = Keys::new(&config, &db, &clock)?;
+        let ids = Ids::new(clock.clone());
+        let keys = Keys::new(&config, &db, &clock, &ids, &by)?;
         let (keys, secret) = KeyRing::open(&keys, &config.tokens, &clock, switch_at_once).await?;
         let revocations = Arc::new(Revocations::default());
         let feed = Feed::start(&db, &clock, &revocations, keys.changed()).await?;
 
-        let ids = Ids::new(clock.clone());
         let sends_mail = way.is_some();
         let deliverer = way.filter(|_| !beside).map(|way| {
             let composer = Letters::composer(&db, &clock, &public_url);

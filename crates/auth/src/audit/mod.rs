@@ -106,6 +106,11 @@ impl Scribe {
         Self { ids: ids.clone(), at, by }
     }
 
+    /// When it is done.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// The event of this act, concerning this account and this login.
     fn event(&self, user: Option<UserId>, session: Option<Uuid>, act: &Act) -> Result<New, Error> {
         let By { actor, client, session: own } = &*self.by;

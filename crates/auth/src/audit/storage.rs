@@ -75,6 +75,20 @@ impl Scribe {
     }
 }
 
+/// Asks for the personal data of an account's events to be removed, as part of the step that removes the account.
+pub(crate) async fn erasure_add(
+    tx: &mut Tx,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO erasures (user_id, asked_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+        [user.0.into(), now.seconds().into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes down what is done outside of the database, or what only reads it.
 pub(crate) async fn record_alone(
     db: &Db,

@@ -296,7 +296,7 @@ impl Auth {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let made = storage::accounts_add(self.db(), accounts).await?;
+        let made = storage::accounts_add(self.db(), accounts, self.scribe()).await?;
         for (row, made) in rows.iter().zip(made) {
             if made {
                 report.count(row);

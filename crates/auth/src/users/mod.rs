@@ -11,6 +11,7 @@ pub use self::email::Email;
 use crate::{
     Auth, Client, Error,
     accounts::Registered,
+    audit::{Act, Actor, Scribe},
     config::Registration,
     revocation::Revocation,
     roles::{self, Roles},
@@ -79,6 +80,17 @@ impl Change {
         }
     }
 
+    /// What is recorded of it, of an account that had these roles and as many logins.
+    fn act(&self, from: Roles, sessions: usize) -> Act {
+        match self {
+            Self::Roles(to) => Act::UserRolesChanged { from, to: to.clone() },
+            Self::Disabled => Act::UserDisabled { sessions },
+            Self::Enabled => Act::UserEnabled,
+            Self::Deleted => Act::UserDeleted { sessions },
+            Self::SignedOut => Act::UserSignedOut { sessions },
+        }
+    }
+
     pub(crate) fn ends_sessions(&self) -> bool {
         matches!(self, Self::Disabled | Self::Deleted | Self::SignedOut)
     }
@@ -136,7 +148,8 @@ impl Auth {
             self.registration_add(new, client).await?;
             return Ok(Registered::Pending);
         }
-        self.user_create(new).await.map(Registered::Complete)
+        let scribe = self.scribe_of(Actor::Owner, client);
+        self.create(new, scribe, |_| Act::UserRegistered).await.map(Registered::Complete)
     }
 
     /// Makes an account that needs no confirmation. A pending registration of the address gives way.
@@ -145,6 +158,15 @@ impl Auth {
     /// [`Error::EmailInvalid`], [`Error::EmailTaken`], [`Error::NameInvalid`],
     /// [`Error::PasswordRefused`], [`Error::RoleUnknown`]; [`Error::HashingBusy`]; storage errors.
     pub async fn user_create(&self, new: NewUser<'_>) -> Result<User, Error> {
+        self.create(new, self.scribe(), |roles| Act::UserCreated { roles }).await
+    }
+
+    async fn create(
+        &self,
+        new: NewUser<'_>,
+        scribe: Scribe,
+        act: fn(Roles) -> Act,
+    ) -> Result<User, Error> {
         let email = Email::parse(new.email)?;
         let name = new.name.map(parse_name).transpose()?;
         let roles = Roles::new(new.roles, &self.config().accounts.roles)?;
@@ -163,7 +185,7 @@ impl Auth {
             pending: false,
             created_at: self.clock().now(),
         };
-        storage::user_create(self.db(), &user, hash).await?;
+        storage::user_create(self.db(), &user, hash, scribe, act(user.roles.clone())).await?;
         tracing::info!(user = %user.id.0, "account made");
         Ok(user)
     }
@@ -191,7 +213,9 @@ impl Auth {
     /// [`Error::NameInvalid`]; [`Error::NotFound`]; storage errors.
     pub async fn user_set_name(&self, id: UserId, name: Option<&str>) -> Result<User, Error> {
         let name = name.map(parse_name).transpose()?;
-        let user = storage::user_set_name(self.db(), id, name).await?.ok_or(Error::NotFound)?;
+        let user = storage::user_set_name(self.db(), id, name, self.scribe())
+            .await?
+            .ok_or(Error::NotFound)?;
         self.sessions().reread(id);
         tracing::info!(user = %id.0, "name changed");
         Ok(user)
@@ -217,7 +241,8 @@ impl Auth {
         let until = self.access_expires_at(self.clock().now());
         let ends_sessions = change.ends_sessions();
         let what = format!("{change:?}");
-        let (generation, until) = storage::user_change(self.db(), id, change, until).await?;
+        let (generation, until) =
+            storage::user_change(self.db(), id, change, until, self.scribe()).await?;
         tracing::info!(user = %id.0, what, "account changed");
         if ends_sessions {
             self.sessions().forget(Which::All(id));

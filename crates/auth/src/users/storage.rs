@@ -5,8 +5,9 @@ use super::{Change, Email, User, UserId};
 use crate::{
     Error,
     accounts::storage::{links_drop, registration_give_way},
+    audit::{self, Act, Recorded, Scribe, storage::erasure_add},
     revocation::{Revocation, storage::revoke},
-    roles::ADMIN,
+    roles::{ADMIN, Roles},
     sessions::{Which, storage::delete},
     storage::{Db, StorageError, Tx},
 };
@@ -15,13 +16,19 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::EmailTaken`] when another account has the address, also one made at the same moment.
-pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<(), Error> {
+pub(crate) async fn user_create(
+    db: &Db,
+    user: &User,
+    hash: String,
+    scribe: Scribe,
+    act: Act,
+) -> Result<(), Error> {
     let id = user.id.0;
     let created_at = user.created_at.seconds();
     let (email, row) = (user.email.clone(), user.to_row());
-    let outcome = db
-        .transaction(move |tx| {
+    let outcome = audit::act(db, move |tx| {
             let (email, row, hash) = (email.clone(), row.clone(), hash.clone());
+            let (scribe, act) = (scribe.clone(), act.clone());
             Box::pin(async move {
                 registration_give_way(tx, email.as_str()).await?;
                 tx.execute(
@@ -34,7 +41,8 @@ pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<()
                     "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)",
                     [id.into(), hash.into(), created_at.into()],
                 )
-                .await
+                .await?;
+                Ok(((), scribe.record(tx, Some(UserId(id)), None, &act).await?))
             })
         })
         .await;
@@ -75,15 +83,24 @@ pub(crate) async fn user_set_name(
     db: &Db,
     id: UserId,
     name: Option<String>,
+    scribe: Scribe,
 ) -> Result<Option<User>, Error> {
-    let row = db
-        .optional(
-            "UPDATE users SET name = $2 WHERE id = $1
-             RETURNING id, email, name, roles, generation, disabled, pending, created_at",
-            [id.0.into(), name.into()],
-        )
-        .await?;
-    Ok(row.map(|row| User::from_row(&row)).transpose()?)
+    let renamed = audit::act(db, move |tx| {
+        let (name, scribe) = (name.clone(), scribe.clone());
+        Box::pin(async move {
+            let row = tx
+                .optional(
+                    "UPDATE users SET name = $2 WHERE id = $1
+                     RETURNING id, email, name, roles, generation, disabled, pending, created_at",
+                    [id.0.into(), name.into()],
+                )
+                .await?;
+            let Some(row) = row else { return Ok((None, Recorded::nothing())) };
+            let recorded = scribe.record(tx, Some(id), None, &Act::UserRenamed).await?;
+            Ok((Some(User::from_row(&row)?), recorded))
+        })
+    });
+    Ok(renamed.await?)
 }
 
 /// Accounts by their ids, after this one.
@@ -112,9 +129,10 @@ pub(crate) async fn user_change(
     id: UserId,
     change: Change,
     until: Timestamp,
+    scribe: Scribe,
 ) -> Result<(i64, Timestamp), Error> {
-    db.transaction(move |tx| {
-        let change = change.clone();
+    audit::act(db, move |tx| {
+        let (change, scribe) = (change.clone(), scribe.clone());
         Box::pin(async move {
             let (disabled, roles) = match &change {
                 Change::Roles(roles) => (None, Some(roles.to_stored())),
@@ -123,8 +141,14 @@ pub(crate) async fn user_change(
                 Change::Deleted | Change::SignedOut => (None, None),
             };
             if change.takes_an_admin() && is_last_admin(tx, id).await? {
-                return Ok(Err(Error::LastAdmin));
+                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
             }
+            let before =
+                tx.optional("SELECT roles FROM users WHERE id = $1", [id.0.into()]).await?;
+            let Some(before) = before else {
+                return Ok((Err(Error::NotFound), Recorded::nothing()));
+            };
+            let before = Roles::from_stored(&before.get::<String>("roles")?);
             let row = tx
                 .optional(
                     "UPDATE users SET generation = generation + 1,
@@ -133,19 +157,24 @@ pub(crate) async fn user_change(
                     [id.0.into(), disabled.into(), roles.into()],
                 )
                 .await?;
-            let Some(row) = row else { return Ok(Err(Error::NotFound)) };
-            let mut until = until;
+            let Some(row) = row else {
+                return Ok((Err(Error::NotFound), Recorded::nothing()));
+            };
+            let (mut until, mut sessions) = (until, 0);
             if change.ends_sessions() {
                 let ended = delete(tx, Which::All(id), until).await?;
-                until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                sessions = ended.len();
+                until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 links_drop(tx, id).await?;
             }
             if matches!(change, Change::Deleted) {
                 tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
+                erasure_add(tx, id, scribe.at()).await?;
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            Ok(Ok((generation, until)))
+            let act = change.act(before, sessions);
+            Ok((Ok((generation, until)), scribe.record(tx, Some(id), None, &act).await?))
         })
     })
     .await?
