@@ -8,7 +8,7 @@ use guard::{Denied, Guard, Principal};
 use crate::{
     Clock, Error, Ids,
     accounts::Letters,
-    audit::By,
+    audit::{By, Chain, Log, upkeep},
     config::Config,
     http,
     jobs::{self, Jobs},
@@ -103,6 +103,7 @@ struct Inner {
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
+    chain: Chain,
 }
 
 /// Settings and parts from which an [`Auth`] is made.
@@ -199,6 +200,20 @@ impl AuthBuilder {
         Keys::new(&self.config, &db, &self.clock, &Ids::new(self.clock.clone()), &self.by)
     }
 
+    /// Opens the database alone and returns the audit log of the installation, to read and to check beside the instances
+    /// that run.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no installation yet; else as [`AuthBuilder::build`].
+    pub async fn log(self) -> Result<Log, Error> {
+        let by = Arc::clone(&self.by);
+        let (clock, ids) = (self.clock.clone(), Ids::new(self.clock.clone()));
+        let db = open(&self.config, self.db).await?;
+        let keys = Keys::new(&self.config, &db, &clock, &ids, &by)?;
+        let secret = keys.secret().await?.ok_or(Error::NotFound)?;
+        Ok(Log::new(&db, &clock, &ids, Chain::new(&secret)?, &by))
+    }
+
     /// Reads from the database what it takes to judge access tokens, and closes it: keys, and which logins have ended.
     /// Changes nothing, not even tables that are older than this version; an installation that has never been started
     /// has none.
@@ -267,9 +282,16 @@ impl AuthBuilder {
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
         let following = keys.follow();
+        let chain = Chain::new(&secret)?;
+        let log = Log::new(&db, &clock, &ids, chain.clone(), &by);
         let all = match beside {
             true => Vec::new(),
-            false => vec![keys.job(), jobs::sweep(&config, &db, &clock)],
+            false => vec![
+                keys.job(),
+                jobs::sweep(&config, &db, &clock),
+                upkeep::seal(&log),
+                upkeep::clean(&log, config.audit.retention),
+            ],
         };
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
         let inner = Inner {
@@ -292,6 +314,7 @@ impl AuthBuilder {
             outbox,
             guard,
             logout,
+            chain,
         };
         Ok(Auth { inner: Arc::new(inner), by })
     }
@@ -383,6 +406,10 @@ impl Auth {
     /// The same handle on somebody else's behalf.
     pub(crate) fn with(&self, by: Arc<By>) -> Self {
         Self { inner: Arc::clone(&self.inner), by }
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.inner.chain
     }
 
     pub(crate) fn by(&self) -> &Arc<By> {

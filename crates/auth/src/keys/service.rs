@@ -255,6 +255,15 @@ impl Keys {
         Ok(Exported(bytes))
     }
 
+    /// The server's secret, where there is one yet. Reads it, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`verifying`](Self::verifying).
+    pub(crate) async fn secret(&self) -> Result<Option<ServerSecret>, Error> {
+        let stored = storage::server_secret(&self.parts.db).await?;
+        stored.map(|stored| ServerSecret::of(&stored, &self.parts.masters)).transpose()
+    }
+
     /// All keys that verify now, those in files first. Reads them, and changes nothing.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ pub use self::email::Email;
 use crate::{
     Auth, Client, Error,
     accounts::Registered,
-    audit::{Act, Actor, Scribe},
+    audit::{self, Act, Actor, Scribe},
     config::Registration,
     revocation::Revocation,
     roles::{self, Roles},
@@ -240,12 +240,17 @@ impl Auth {
     async fn change(&self, id: UserId, change: Change) -> Result<(), Error> {
         let until = self.access_expires_at(self.clock().now());
         let ends_sessions = change.ends_sessions();
+        let deletes = matches!(change, Change::Deleted);
         let what = format!("{change:?}");
         let (generation, until) =
             storage::user_change(self.db(), id, change, until, self.scribe()).await?;
         tracing::info!(user = %id.0, what, "account changed");
         if ends_sessions {
             self.sessions().forget(Which::All(id));
+        }
+        if deletes && let Err(error) = audit::storage::erase(self.db(), id).await {
+            // It is noted, and done later.
+            tracing::warn!(%error, "the personal data of an account are not removed from its events yet");
         }
         self.revocations().add([Revocation::of_generation(id, generation, until)]);
         Ok(())
