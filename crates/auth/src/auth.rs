@@ -416,6 +416,15 @@ impl Auth {
         &self.by
     }
 
+    /// Seals what is not sealed yet, whoever has the lease: as an instance would that is late to notice that it lost it.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn seal_events_now(&self) -> Result<(), Error> {
+        upkeep::seal_all(self.log()).await
+    }
+
     /// The limits on guessing, for routes of an application's own that anybody may call.
     #[must_use]
     pub fn limits(&self) -> &Limits {

@@ -24,7 +24,7 @@ pub(crate) fn seal(log: &Log) -> Job {
         .only_when(move || storage::any_unsealed(waits.clone()))
 }
 
-async fn seal_all(log: Log) -> Result<(), Error> {
+pub(crate) async fn seal_all(log: Log) -> Result<(), Error> {
     for _ in 0..BATCHES {
         match storage::events_seal(&log.db, &log.chain).await? {
             Sealed::All => break,
