@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod ask;
+mod audit;
 mod completions;
 mod config;
 mod dev;
@@ -50,6 +51,8 @@ enum Command {
     Man(man::Man),
     /// Add, list, change, remove, import and export accounts.
     User(user::User),
+    /// Read, check and hand out the audit log.
+    Audit(audit::Audit),
 }
 
 /// The answer of a command is no; the text says so, unless it was said before.
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
             Command::Man(man) => man.run(),
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
+            Command::Audit(audit) => audit.run().await,
         }
     });
     match outcome {

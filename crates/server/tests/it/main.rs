@@ -4,6 +4,7 @@
 mod abuse;
 #[cfg(test)]
 mod accounts;
+mod audit;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
