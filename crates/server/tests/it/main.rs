@@ -4,6 +4,7 @@
 mod abuse;
 #[cfg(test)]
 mod accounts;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod commands;
