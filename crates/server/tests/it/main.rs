@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod config;
