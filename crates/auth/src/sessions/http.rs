@@ -108,6 +108,16 @@ impl Auth {
         Ok(self.acting(By::user(user, Some(session), client)))
     }
 
+    /// Refuses a request that a page of another site made a browser send, as the routes of an installation refuse it: for
+    /// an unsafe route of an application's own that asks for no credential. A program, which says nothing of where it is,
+    /// passes.
+    ///
+    /// # Errors
+    /// 403 `cross_site`.
+    pub fn refuse_cross_site(&self, method: &Method, headers: &HeaderMap) -> Result<(), Error> {
+        Ok(self.sessions().cross_site.check(method, headers, false)?)
+    }
+
     /// Begins a session and returns the header that hands it to the browser.
     pub(crate) async fn session_start(
         &self,

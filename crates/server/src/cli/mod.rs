@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod completions;
 mod config;
+mod demo;
 mod dev;
 mod flags;
 mod installation;
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Start all of it for a developer: accounts, the sample API, everything open on loopback.
     Dev(dev::Dev),
+    /// See what it does in ten seconds: logins, forged and stolen tokens, a logout, another key.
+    Demo(demo::Demo),
     /// Start the server for production.
     Serve(serve::Serve),
     /// Look at the letters, and send one to try the mail server.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
+            Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Mail(mail) => mail.run().await,
             Command::Token(token) => token.run().await,
