@@ -8,7 +8,7 @@ use guard::{Denied, Guard, Principal};
 use crate::{
     Clock, Error, Ids,
     accounts::Letters,
-    audit::By,
+    audit::{By, Chain, Log, upkeep},
     config::Config,
     http,
     jobs::{self, Jobs},
@@ -108,6 +108,7 @@ struct Inner {
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
+    chain: Chain,
 }
 
 /// Settings and parts from which an [`Auth`] is made.
@@ -201,7 +202,21 @@ impl AuthBuilder {
     /// As [`AuthBuilder::build`].
     pub async fn keys(self) -> Result<Keys, Error> {
         let db = open(&self.config, self.db).await?;
-        Keys::new(&self.config, &db, &self.clock)
+        Keys::new(&self.config, &db, &self.clock, &Ids::new(self.clock.clone()), &self.by)
+    }
+
+    /// Opens the database alone and returns the audit log of the installation, to read and to check beside the instances
+    /// that run.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no installation yet; else as [`AuthBuilder::build`].
+    pub async fn log(self) -> Result<Log, Error> {
+        let by = Arc::clone(&self.by);
+        let (clock, ids) = (self.clock.clone(), Ids::new(self.clock.clone()));
+        let db = open(&self.config, self.db).await?;
+        let keys = Keys::new(&self.config, &db, &clock, &ids, &by)?;
+        let secret = keys.secret().await?.ok_or(Error::NotFound)?;
+        Ok(Log::new(&db, &clock, &ids, Chain::new(&secret)?, &by))
     }
 
     /// Reads from the database what it takes to judge access tokens, and closes it: keys, and which logins have ended.
@@ -216,7 +231,8 @@ impl AuthBuilder {
             Some(db) => db,
             None => open_database(&self.config).await?,
         };
-        let keys = Keys::new(&self.config, &db, &self.clock)?.verifying().await?;
+        let ids = Ids::new(self.clock.clone());
+        let keys = Keys::new(&self.config, &db, &self.clock, &ids, &self.by)?.verifying().await?;
         let revocations = Revocations::default();
         revocation::read_once(&db, &revocations).await?;
         db.close().await;
@@ -244,12 +260,12 @@ impl AuthBuilder {
         }
         let templates = Templates::new(&config)?;
         let db = open(&config, db).await?;
-        let keys = Keys::new(&config, &db, &clock)?;
+        let ids = Ids::new(clock.clone());
+        let keys = Keys::new(&config, &db, &clock, &ids, &by)?;
         let (keys, secret) = KeyRing::open(&keys, &config.tokens, &clock, switch_at_once).await?;
         let revocations = Arc::new(Revocations::default());
         let feed = Feed::start(&db, &clock, &revocations, keys.changed()).await?;
 
-        let ids = Ids::new(clock.clone());
         let sends_mail = way.is_some();
         let deliverer = way.filter(|_| !beside).map(|way| {
             let composer = Letters::composer(&db, &clock, &public_url);
@@ -271,9 +287,16 @@ impl AuthBuilder {
             Box::new(SessionCookies(Arc::clone(&sessions))),
         ]);
         let following = keys.follow();
+        let chain = Chain::new(&secret)?;
+        let log = Log::new(&db, &clock, &ids, chain.clone(), &by);
         let all = match beside {
             true => Vec::new(),
-            false => vec![keys.job(), jobs::sweep(&config, &db, &clock)],
+            false => vec![
+                keys.job(),
+                jobs::sweep(&config, &db, &clock),
+                upkeep::seal(&log),
+                upkeep::clean(&log, config.audit.retention),
+            ],
         };
         let jobs = Jobs::start(&db, &clock, ids.next(), all);
         let inner = Inner {
@@ -296,6 +319,7 @@ impl AuthBuilder {
             outbox,
             guard,
             logout,
+            chain,
         };
         Ok(Auth { inner: Arc::new(inner), by })
     }
@@ -389,8 +413,21 @@ impl Auth {
         Self { inner: Arc::clone(&self.inner), by }
     }
 
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.inner.chain
+    }
+
     pub(crate) fn by(&self) -> &Arc<By> {
         &self.by
+    }
+
+    /// Seals what is not sealed yet, whoever has the lease: as an instance would that is late to notice that it lost it.
+    ///
+    /// # Errors
+    /// Those of the job.
+    #[cfg(feature = "testing")]
+    pub async fn seal_events_now(&self) -> Result<(), Error> {
+        upkeep::seal_all(self.log()).await
     }
 
     /// The limits on guessing, for routes of an application's own that anybody may call.

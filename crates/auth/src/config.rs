@@ -55,6 +55,9 @@ pub struct Config {
     /// Limits on guessing.
     #[config(nested)]
     pub limits: Limits,
+    /// The audit log.
+    #[config(nested)]
+    pub audit: Audit,
     /// How mail is sent.
     #[config(nested)]
     pub mail: Mail,
@@ -222,6 +225,15 @@ pub struct Limits {
     /// Whether guessing is slowed down, by address and by account; may be false only on loopback.
     #[config(default = true)]
     pub enabled: bool,
+}
+
+/// Section `audit`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Audit {
+    /// How long events are kept: a day at least.
+    #[config(default = "365d", deserialize_with = duration)]
+    pub retention: Duration,
 }
 
 /// Section `mail`.
@@ -470,6 +482,9 @@ impl Config {
             }
         }
         self.keys.check(tokens)?;
+        if self.audit.retention < Duration::from_secs(86_400) {
+            return Err("audit.retention: it must be at least one day".to_owned());
+        }
         for (key, text) in [
             ("tokens.issuer", &tokens.issuer),
             ("tokens.audience", &tokens.audience),

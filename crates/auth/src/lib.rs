@@ -159,7 +159,7 @@ pub mod users; // who has an account
 
 pub use self::{
     auth::{Auth, AuthBuilder},
-    clock::Clock,
+    clock::{Clock, MovableClock, TooFar},
     config::Config,
     error::Error,
     http::{Client, Json},

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod clock;
 pub mod limits;
 pub mod listener;
 pub mod settings;

@@ -425,6 +425,7 @@ mod tests {
             ("keys.publish_ahead", "10m"),
             ("keys.retain", "2h"),
             ("limits.enabled", "false"),
+            ("audit.retention", "90d"),
             ("mail.url", "smtp://user@localhost"),
             ("mail.password_file", "password"),
             ("mail.from", "auth@example.com"),

@@ -1,7 +1,8 @@
 //! Log lines: on stderr, for people or for machines.
 
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 
+use anstream::{AutoStream, ColorChoice};
 use auth::config::{Log, LogFormat};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -14,9 +15,11 @@ use crate::settings::Refusal;
 pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = filter(log)?;
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
+    // On a terminal that asks for none (`NO_COLOR`) there are none either.
+    let colours = AutoStream::choice(&stderr()) != ColorChoice::Never;
     // A second start in one process (a test) keeps the first one's settings.
     drop(match log.format {
-        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).try_init(),
+        LogFormat::Text => lines.with_ansi(colours).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     });
     Ok(())

@@ -77,6 +77,7 @@ async fn change(
     caller: Principal,
     Json(body): Json<Change>,
 ) -> Result<Accepted, Error> {
+    let auth = auth.acting_for(&caller, client.clone())?;
     let user = auth.caller(&caller).await?;
     auth.email_change(&user, &body.email, &body.password, &client).await?;
     Ok(Accepted)

@@ -27,6 +27,7 @@ use std::time::Duration;
 pub(crate) use self::letters::Letters;
 use crate::{
     Auth, Client, Error, OpaqueSecret, SecretHash,
+    audit::{Act, Actor},
     mail::{self, Facts, Kind},
     roles::{self, Roles},
     users::{Email, NewUser, User, UserId, parse_name},
@@ -132,7 +133,8 @@ impl Auth {
             confirm: self.errand(Kind::ConfirmEmail, email.clone(), None, facts.clone()),
             known: self.errand(Kind::AddressKnown, email, None, facts),
         };
-        storage::registration_add(self.db(), registration).await
+        let scribe = self.scribe_of(Actor::Stranger, client);
+        storage::registration_add(self.db(), registration, scribe).await
     }
 
     /// Confirms an address with the token of a link: that of a registration, which is an account from now on, or the new
@@ -146,13 +148,14 @@ impl Auth {
     pub async fn email_verify(&self, token: &str, client: &Client) -> Result<(), Error> {
         let secret = OpaqueSecret::parse(token).ok_or(Error::LinkInvalid)?.hash();
         let linked = self.linked(secret, &[Purpose::Confirm, Purpose::Change]).await?;
-        let (id, email, now) = (linked.user.id, linked.email.clone(), self.clock().now());
+        let (id, email) = (linked.user.id, linked.email.clone());
+        let scribe = self.scribe_of(Actor::Owner, client);
         let done = if linked.purpose == Purpose::Confirm {
-            storage::registration_confirm(self.db(), secret, now).await?
+            storage::registration_confirm(self.db(), secret, scribe).await?
         } else {
             let old = linked.user.email.clone();
             let told = self.errand(Kind::AddressChanged, old, Some(id), Facts::default());
-            storage::email_change(self.db(), secret, linked, told, now).await?
+            storage::email_change(self.db(), secret, linked, told, scribe).await?
         };
         if !done {
             return Err(Error::LinkInvalid);
@@ -172,7 +175,8 @@ impl Auth {
         self.limits().admit(client).await?;
         let email = Email::parse(email)?;
         let errand = self.errand(Kind::ConfirmEmail, email, None, facts(client));
-        mail::storage::errand_add_alone(self.db(), errand).await
+        let scribe = self.scribe_of(Actor::Stranger, client);
+        mail::storage::errand_ask(self.db(), errand, scribe, Act::EmailConfirmationAsked).await
     }
 
     /// Asks for another address of an account: a letter with a link goes there, and nothing changes until the link is
@@ -194,8 +198,8 @@ impl Auth {
         let hash = self.password_check(user, password, client).await?;
         let errand =
             self.errand(Kind::ConfirmNewAddress, email.clone(), Some(user.id), facts(client));
-        let now = self.clock().now();
-        if storage::email_change_ask(self.db(), user.id, email, hash, errand, now).await? {
+        let scribe = self.scribe_of(Actor::Owner, client);
+        if storage::email_change_ask(self.db(), user.id, email, hash, errand, scribe).await? {
             tracing::info!(user = %user.id.0, "another address asked for");
             return Ok(());
         }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 use super::{CHANGE_LIFETIME, Linked, PENDING_LIFETIME, Purpose};
 use crate::{
     Error, SecretHash,
+    audit::{self, Act, Recorded, Scribe},
     jobs::BATCH,
     mail::{Errand, storage::errand_add},
     storage::{Db, StorageError, Tx, Value},
@@ -42,16 +43,20 @@ pub(crate) async fn registration_by_email(
 
 /// Makes a pending registration of an address that has none, takes the password from one whose password is another, and
 /// leaves an account alone. The statements are the same in each case.
-pub(crate) async fn registration_add(db: &Db, registration: Registration) -> Result<(), Error> {
-    let added = db.transaction(move |tx| {
+pub(crate) async fn registration_add(
+    db: &Db,
+    registration: Registration,
+    scribe: Scribe,
+) -> Result<(), Error> {
+    let added = audit::act(db, move |tx| {
+        let scribe = scribe.clone();
         let Registration { user, hash, same, confirm, known } = registration.clone();
         Box::pin(async move {
             let email = user.email.as_str();
-            let found = tx
-                .optional("SELECT pending FROM users WHERE email = $1", [email.into()])
-                .await?;
+            let found =
+                tx.optional("SELECT pending FROM users WHERE email = $1", [email.into()]).await?;
             let pending: Option<bool> = found.map(|row| row.get("pending")).transpose()?;
-            tx.execute(
+            let made = tx.execute(
                 "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email) DO NOTHING",
                 user.to_row(),
@@ -76,7 +81,9 @@ pub(crate) async fn registration_add(db: &Db, registration: Registration) -> Res
             )
             .await?;
             let errand = if pending == Some(false) { known } else { confirm };
-            errand_add(tx, errand.as_ref()).await
+            errand_add(tx, errand.as_ref()).await?;
+            let made = Some(user.id).filter(|_| made > 0);
+            Ok(((), scribe.record(tx, made, None, &Act::RegistrationAsked).await?))
         })
     });
     Ok(added.await?)
@@ -86,13 +93,13 @@ pub(crate) async fn registration_add(db: &Db, registration: Registration) -> Res
 pub(crate) async fn registration_confirm(
     db: &Db,
     secret: SecretHash,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<bool, Error> {
-    let confirmed = db.transaction(move |tx| {
+    let confirmed = audit::act(db, move |tx| {
+        let scribe = scribe.clone();
         Box::pin(async move {
-            let Some((id, email)) = take(tx, secret, Purpose::Confirm, now).await? else {
-                return Ok(false);
-            };
+            let taken = take(tx, secret, Purpose::Confirm, scribe.at()).await?;
+            let Some((id, email)) = taken else { return Ok((false, Recorded::nothing())) };
             let confirmed = tx
                 .execute(
                     "UPDATE users SET pending = $3 WHERE id = $1 AND email = $2 AND pending
@@ -102,14 +109,15 @@ pub(crate) async fn registration_confirm(
                 .await?;
             if confirmed == 0 {
                 tx.roll_back();
-                return Ok(false);
+                return Ok((false, Recorded::nothing()));
             }
             tx.execute(
                 "DELETE FROM links WHERE user_id = $1 AND purpose = $2",
                 [id.into(), Purpose::Confirm.name().into()],
             )
             .await?;
-            Ok(true)
+            let act = &Act::UserConfirmed;
+            Ok((true, scribe.record(tx, Some(UserId(id)), None, act).await?))
         })
     });
     Ok(confirmed.await?)
@@ -123,10 +131,12 @@ pub(crate) async fn email_change_ask(
     email: Email,
     hash: String,
     errand: Option<Errand>,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<bool, Error> {
-    let asked = db.transaction(move |tx| {
+    let now = scribe.at();
+    let asked = audit::act(db, move |tx| {
         let (email, hash, errand) = (email.clone(), hash.clone(), errand.clone());
+        let scribe = scribe.clone();
         Box::pin(async move {
             let asked = tx
                 .execute(
@@ -138,7 +148,7 @@ pub(crate) async fn email_change_ask(
                 )
                 .await?;
             if asked == 0 {
-                return Ok(false);
+                return Ok((false, Recorded::nothing()));
             }
             tx.execute(
                 "DELETE FROM links WHERE user_id = $1 AND purpose = $2",
@@ -146,7 +156,7 @@ pub(crate) async fn email_change_ask(
             )
             .await?;
             errand_add(tx, errand.as_ref()).await?;
-            Ok(true)
+            Ok((true, scribe.record(tx, Some(id), None, &Act::EmailChangeAsked).await?))
         })
     });
     Ok(asked.await?)
@@ -159,39 +169,38 @@ pub(crate) async fn email_change(
     secret: SecretHash,
     linked: Linked,
     told: Option<Errand>,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<bool, Error> {
-    let outcome = db
-        .transaction(move |tx| {
-            let (old, told) = (linked.user.email.clone(), told.clone());
-            Box::pin(async move {
-                let Some((id, new)) = take(tx, secret, Purpose::Change, now).await? else {
-                    return Ok(false);
-                };
-                let asked = tx
-                    .execute(
-                        "DELETE FROM email_changes WHERE user_id = $1 AND email = $2",
-                        [id.into(), new.as_str().into()],
-                    )
-                    .await?;
-                registration_give_way(tx, &new).await?;
-                let changed = tx
-                    .execute(
-                        "UPDATE users SET email = $2, search = NULL
+    let outcome = audit::act(db, move |tx| {
+        let (old, told, scribe) = (linked.user.email.clone(), told.clone(), scribe.clone());
+        Box::pin(async move {
+            let taken = take(tx, secret, Purpose::Change, scribe.at()).await?;
+            let Some((id, new)) = taken else { return Ok((false, Recorded::nothing())) };
+            let asked = tx
+                .execute(
+                    "DELETE FROM email_changes WHERE user_id = $1 AND email = $2",
+                    [id.into(), new.as_str().into()],
+                )
+                .await?;
+            registration_give_way(tx, &new).await?;
+            let changed = tx
+                .execute(
+                    "UPDATE users SET email = $2, search = NULL
                           WHERE id = $1 AND email = $3 AND disabled = $4 AND pending = $4",
-                        [id.into(), new.into(), old.as_str().into(), false.into()],
-                    )
-                    .await?;
-                if asked == 0 || changed == 0 {
-                    tx.roll_back();
-                    return Ok(false);
-                }
-                links_drop(tx, UserId(id)).await?;
-                errand_add(tx, told.as_ref()).await?;
-                Ok(true)
-            })
+                    [id.into(), new.into(), old.as_str().into(), false.into()],
+                )
+                .await?;
+            if asked == 0 || changed == 0 {
+                tx.roll_back();
+                return Ok((false, Recorded::nothing()));
+            }
+            links_drop(tx, UserId(id)).await?;
+            errand_add(tx, told.as_ref()).await?;
+            let act = &Act::EmailChanged;
+            Ok((true, scribe.record(tx, Some(UserId(id)), None, act).await?))
         })
-        .await;
+    })
+    .await;
     match outcome {
         Err(StorageError::Conflict { constraint }) if constraint == "users_email" => Ok(false),
         other => Ok(other?),

@@ -1,7 +1,7 @@
 //! The audit log: what was done, by whom, to whom, from where.
 //!
 //! Each act writes its event in its own step: there is no act without its event and no event of what was not done. The
-//! events of every second are then sealed into a chain by one instance ([`chain`]), after which a change of one shows, and
+//! events of every second are then sealed into a chain by one instance (`chain.rs`), after which a change of one shows, and
 //! so does one that is missing.
 //!
 //! An event names people by their ids. What else it says of a person (an address, the name of a program) is kept apart in
@@ -11,7 +11,11 @@
 //! that the guard turns away, an attempt that the limits do not even look at.
 
 mod act;
+mod chain;
+pub(crate) mod http;
+mod log;
 pub(crate) mod storage;
+pub(crate) mod upkeep;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -19,10 +23,14 @@ use jwt::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::act::{Kind, Outcome};
 pub(crate) use self::{
     act::{Act, Cause, Failure, Proof},
+    chain::Chain,
     storage::{Recorded, act},
+};
+pub use self::{
+    act::{Kind, Outcome},
+    log::{Fault, Filter, Log, MAX_FAULTS, Verification},
 };
 use crate::{Auth, Client, Error, Ids, secret, users::UserId};
 
@@ -104,6 +112,11 @@ pub(crate) struct Scribe {
 impl Scribe {
     pub(crate) fn new(ids: &Ids, at: Timestamp, by: Arc<By>) -> Self {
         Self { ids: ids.clone(), at, by }
+    }
+
+    /// When it is done.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// The event of this act, concerning this account and this login.

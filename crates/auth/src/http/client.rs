@@ -10,14 +10,21 @@ use axum::{
     http::{Extensions, HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
 };
 use ipnet::IpNet;
-use uuid::Uuid;
 
 use super::device::device_name;
-use crate::Auth;
+use crate::{Auth, Error, secret};
 
-/// The id of a request: made for each one, and in its answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestId(pub(crate) Uuid);
+/// The id of a request, as its answer names it: random, so that it tells nothing of other requests.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) HeaderValue);
+
+impl RequestId {
+    pub(super) fn random() -> Result<Self, Error> {
+        let mut bytes = [0; 16];
+        secret::fill(&mut bytes)?;
+        HeaderValue::try_from(secret::hex(&bytes)).map(Self).map_err(Error::internal)
+    }
+}
 
 /// Where a request comes from.
 ///
@@ -42,7 +49,10 @@ impl Client {
         Self {
             address: Self::address_of(headers, extensions, proxies),
             device: device_name(&String::from_utf8_lossy(user_agent)),
-            request_id: extensions.get::<RequestId>().map(|id| id.0.to_string()),
+            request_id: extensions
+                .get::<RequestId>()
+                .and_then(|id| id.0.to_str().ok())
+                .map(str::to_owned),
         }
     }
 

@@ -11,10 +11,10 @@ mod problem;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderName, HeaderValue, header::CACHE_CONTROL},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
 use self::client::RequestId;
@@ -23,7 +23,9 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, accounts, keys, limits, passwords, rights, roles, sessions, tokens, users};
+use crate::{
+    Auth, accounts, audit, keys, limits, passwords, rights, roles, sessions, tokens, users,
+};
 
 /// Names the request in its answer.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,24 +39,25 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(sessions::http::routes())
         .merge(tokens::http::routes())
         .merge(keys::http::routes())
+        .merge(audit::http::routes())
         .merge(roles::http::routes())
         .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
-        .layer(middleware::from_fn_with_state(auth.clone(), name_request))
+        .layer(middleware::from_fn(name_request))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)
 }
 
 /// Gives a request an id, which its events and its answer name.
-async fn name_request(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
-    let id = auth.ids().next();
-    request.extensions_mut().insert(RequestId(id));
+async fn name_request(mut request: Request, next: Next) -> Response {
+    let id = match RequestId::random() {
+        Ok(id) => id,
+        Err(error) => return error.into_response(),
+    };
+    request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
-    // An id is letters, digits and dashes.
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
-    }
+    response.headers_mut().entry(X_REQUEST_ID).or_insert(id.0);
     response
 }
 

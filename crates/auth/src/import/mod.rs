@@ -25,6 +25,7 @@ pub use self::{
 use self::{source::Candidate, storage::NewAccount};
 use crate::{
     Auth, Error,
+    audit::{Act, storage::record_alone},
     passwords::{Password, Recognised, Unsound, adopt, check, recognise},
     roles::{self, Roles},
     users::{Email, User, UserId, parse_name},
@@ -221,7 +222,8 @@ impl Auth {
         Ok(report)
     }
 
-    /// Accounts with the hashes of their passwords, in the order of their ids, after this one.
+    /// Accounts with the hashes of their passwords, in the order of their ids, after this one. The first page is recorded
+    /// as an act.
     ///
     /// # Errors
     /// Storage errors.
@@ -230,6 +232,9 @@ impl Auth {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<ExportedAccount>, Error> {
+        if after.is_none() {
+            record_alone(self.db(), self.scribe(), None, None, Act::UsersExported).await?;
+        }
         storage::accounts_after(self.db(), after, limit).await
     }
 
@@ -296,7 +301,7 @@ impl Auth {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let made = storage::accounts_add(self.db(), accounts).await?;
+        let made = storage::accounts_add(self.db(), accounts, self.scribe()).await?;
         for (row, made) in rows.iter().zip(made) {
             if made {
                 report.count(row);

@@ -4,6 +4,7 @@ use super::ExportedAccount;
 use crate::{
     Error,
     accounts::storage::registration_give_way,
+    audit::{self, Act, Recorded, Scribe},
     roles::Roles,
     storage::Db,
     users::{Email, User, UserId, folded},
@@ -46,11 +47,15 @@ pub(crate) async fn emails_known(db: &Db, emails: Vec<Email>) -> Result<Vec<bool
 }
 
 /// Makes all of these accounts in one step, but those whose address has one; says of each whether it was made.
-pub(crate) async fn accounts_add(db: &Db, accounts: Vec<NewAccount>) -> Result<Vec<bool>, Error> {
-    let made = db
-        .transaction(move |tx| {
-            let accounts = accounts.clone();
+pub(crate) async fn accounts_add(
+    db: &Db,
+    accounts: Vec<NewAccount>,
+    scribe: Scribe,
+) -> Result<Vec<bool>, Error> {
+    let made = audit::act(db, move |tx| {
+            let (accounts, scribe) = (accounts.clone(), scribe.clone());
             Box::pin(async move {
+                let mut recorded = Recorded::nothing();
                 let mut made = Vec::with_capacity(accounts.len());
                 for account in accounts {
                     let (id, created_at) = (account.id.0, account.created_at.seconds());
@@ -78,10 +83,12 @@ pub(crate) async fn accounts_add(db: &Db, accounts: Vec<NewAccount>) -> Result<V
                             [id.into(), account.hash.into(), created_at.into()],
                         )
                         .await?;
+                        let act = Act::UserImported { roles: account.roles };
+                        recorded = scribe.record(tx, Some(account.id), None, &act).await?;
                     }
                     made.push(added == 1);
                 }
-                Ok(made)
+                Ok((made, recorded))
             })
         })
         .await?;

@@ -30,6 +30,7 @@ const INTERVALS: u32 = 3;
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 type Run = dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
+type Ask = dyn Fn() -> BoxFuture<'static, Result<bool, Error>> + Send + Sync;
 
 /// Work that is done again and again.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub(crate) struct Job {
     every: Duration,
     timeout: Duration,
     run: Arc<Run>,
+    /// Whether there is anything to do.
+    asks: Option<Arc<Ask>>,
 }
 
 impl Job {
@@ -50,7 +53,17 @@ impl Job {
     where
         W: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        Self { name, every, timeout: TIMEOUT, run: Arc::new(move || Box::pin(run())) }
+        let run = Arc::new(move || -> BoxFuture<'static, _> { Box::pin(run()) });
+        Self { name, every, timeout: TIMEOUT, run, asks: None }
+    }
+
+    /// Asks this before it asks for the lease, which costs a write.
+    pub(crate) fn only_when<A>(mut self, asks: impl Fn() -> A + Send + Sync + 'static) -> Self
+    where
+        A: Future<Output = Result<bool, Error>> + Send + 'static,
+    {
+        self.asks = Some(Arc::new(move || Box::pin(asks())));
+        self
     }
 }
 
@@ -112,6 +125,11 @@ impl Worker {
 
     /// Does the work once if this instance has the lease; says whether it has.
     async fn turn(&self) -> Result<bool, Error> {
+        if let Some(asks) = &self.job.asks
+            && !asks().await?
+        {
+            return Ok(false);
+        }
         if !self.lease().await? {
             return Ok(false);
         }

@@ -55,6 +55,12 @@ impl ServerSecret {
         Ok((Self(Salt::new(HKDF_SHA256, b"countersign").extract(&secret)), again))
     }
 
+    /// That which is stored.
+    pub(super) fn of(stored: &StoredSecret, masters: &Masters) -> Result<Self, Error> {
+        let (secret, _) = stored.open(masters)?;
+        Ok(Self(Salt::new(HKDF_SHA256, b"countersign").extract(&secret)))
+    }
+
     /// The key for MACs of one purpose; each purpose has its own.
     ///
     /// # Errors

@@ -209,12 +209,16 @@ pub fn generate(algorithm: Algorithm) -> Result<(String, Exported), Error> {
 }
 
 impl Auth {
+    fn own_keys(&self) -> Keys {
+        self.keys().keys().with(self.by())
+    }
+
     /// The keys of this installation: [`Keys::list`].
     ///
     /// # Errors
     /// Storage errors.
     pub async fn keys_list(&self) -> Result<Vec<Key>, Error> {
-        self.keys().keys().list().await
+        self.own_keys().list().await
     }
 
     /// Rotates: [`Keys::rotate`].
@@ -226,7 +230,7 @@ impl Auth {
         algorithm: Option<Algorithm>,
         immediate: bool,
     ) -> Result<Key, Error> {
-        let key = self.keys().keys().rotate(algorithm, immediate).await?;
+        let key = self.own_keys().rotate(algorithm, immediate).await?;
         self.keys().reload().await?;
         Ok(key)
     }
@@ -236,7 +240,7 @@ impl Auth {
     /// # Errors
     /// As there.
     pub async fn key_consequences(&self, kid: &str) -> Result<Consequences, Error> {
-        self.keys().keys().consequences(kid).await
+        self.own_keys().consequences(kid).await
     }
 
     /// Ends a key at once: [`Keys::revoke`]. In effect on this instance when it returns, and on the others within a
@@ -245,7 +249,7 @@ impl Auth {
     /// # Errors
     /// As there.
     pub async fn key_revoke(&self, kid: &str) -> Result<Key, Error> {
-        let key = self.keys().keys().revoke(kid).await?;
+        let key = self.own_keys().revoke(kid).await?;
         self.keys().reload().await?;
         Ok(key)
     }
@@ -260,7 +264,7 @@ impl Auth {
         algorithm: Option<Algorithm>,
         immediate: bool,
     ) -> Result<Key, Error> {
-        let key = self.keys().keys().import(text, algorithm, immediate).await?;
+        let key = self.own_keys().import(text, algorithm, immediate).await?;
         self.keys().reload().await?;
         Ok(key)
     }
@@ -270,6 +274,6 @@ impl Auth {
     /// # Errors
     /// As there.
     pub async fn key_export(&self, kid: &str, private: bool) -> Result<Exported, Error> {
-        self.keys().keys().export(kid, private).await
+        self.own_keys().export(kid, private).await
     }
 }

@@ -11,7 +11,13 @@ use super::{
     storage::{self, Cause, Pace},
     stored::{Entry, StoredKey, fresh},
 };
-use crate::{Clock, Error, config::Config, sessions::seconds, storage::Db};
+use crate::{
+    Clock, Error, Ids,
+    audit::{Act, Actor, By, Scribe, storage::record_alone},
+    config::Config,
+    sessions::seconds,
+    storage::Db,
+};
 
 /// Verifiers elsewhere may use a key set that they cannot fetch anew for this long (RFC 5861 §4).
 pub(crate) const STALE_IF_ERROR: Duration = Duration::from_secs(86_400);
@@ -25,11 +31,15 @@ const LONGEST_MAX_AGE: Duration = Duration::from_secs(600);
 ///
 /// [`AuthBuilder::keys`]: crate::AuthBuilder::keys
 #[derive(Clone)]
-pub struct Keys(Arc<Parts>);
+pub struct Keys {
+    parts: Arc<Parts>,
+    by: Arc<By>,
+}
 
 struct Parts {
     db: Db,
     clock: Clock,
+    ids: Ids,
     masters: Masters,
     files: Files,
     /// That of the settings.
@@ -41,10 +51,17 @@ struct Parts {
 }
 
 impl Keys {
-    pub(crate) fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Parts {
+    pub(crate) fn new(
+        config: &Config,
+        db: &Db,
+        clock: &Clock,
+        ids: &Ids,
+        by: &Arc<By>,
+    ) -> Result<Self, Error> {
+        let parts = Parts {
             db: db.clone(),
             clock: clock.clone(),
+            ids: ids.clone(),
             masters: Masters::read(&config.keys)?,
             files: files::read(config)?,
             algorithm: config.tokens.algorithm,
@@ -52,7 +69,23 @@ impl Keys {
             ahead: config.keys.publish_ahead,
             retain: config.keys.retain,
             rotation: config.keys.rotation,
-        })))
+        };
+        Ok(Self { parts: Arc::new(parts), by: Arc::clone(by) })
+    }
+
+    /// The same keys on somebody else's behalf.
+    pub(crate) fn with(&self, by: &Arc<By>) -> Self {
+        Self { parts: Arc::clone(&self.parts), by: Arc::clone(by) }
+    }
+
+    fn scribe(&self) -> Scribe {
+        Scribe::new(&self.parts.ids, self.parts.clock.now(), Arc::clone(&self.by))
+    }
+
+    /// Records what an instance does by itself.
+    fn scribe_of_server(&self) -> Scribe {
+        let by = Arc::new(By::actor(Actor::Server));
+        Scribe::new(&self.parts.ids, self.parts.clock.now(), by)
     }
 
     /// All keys that are known, the one that signs last first; those in files before those in the database.
@@ -62,7 +95,7 @@ impl Keys {
     pub async fn list(&self) -> Result<Vec<Key>, Error> {
         let mut entries = self.entries().await?;
         let mut keys = Vec::new();
-        for key in self.0.files.all() {
+        for key in self.parts.files.all() {
             let kid = key.kid().unwrap_or_default();
             // A key may lie in both places; the file is then the one that counts.
             let also = entries.extract_if(.., |entry| entry.key.kid == kid).next();
@@ -101,8 +134,8 @@ impl Keys {
         }
         self.agree().await?;
         let newest = self.newest().await?.and_then(|entry| entry.key.algorithm.parse().ok());
-        let algorithm = algorithm.or(newest).unwrap_or(self.0.algorithm);
-        let kid = self.add(algorithm, Cause::Request { immediate }).await?;
+        let algorithm = algorithm.or(newest).unwrap_or(self.parts.algorithm);
+        let kid = self.add(algorithm, Cause::Request { immediate }, self.scribe()).await?;
         tracing::info!(%kid, %algorithm, immediate, "key rotated");
         self.find(&kid).await
     }
@@ -118,14 +151,14 @@ impl Keys {
         }
         let entries = self.entries().await?;
         let entry = entries.iter().find(|entry| entry.key.kid == kid).ok_or(Error::NotFound)?;
-        let now = self.0.clock.now();
-        let lifetime = entry.key.lifetime.max(seconds(self.0.lifetime)).unsigned_abs();
+        let now = self.parts.clock.now();
+        let lifetime = entry.key.lifetime.max(seconds(self.parts.lifetime)).unsigned_abs();
         let alive_since = now.saturating_sub(Duration::from_secs(lifetime));
         let until = entry.retired_at.unwrap_or(Timestamp::new(i64::MAX));
         let has_signed = matches!(entry.state, State::Active | State::Retiring);
         let since = entry.active_at.max(alive_since);
         let logins = if has_signed && until >= alive_since {
-            storage::logins_between(&self.0.db, now, since, until).await?
+            storage::logins_between(&self.parts.db, now, since, until).await?
         } else {
             0
         };
@@ -151,9 +184,10 @@ impl Keys {
             return Ok(key);
         }
         self.agree().await?;
-        let algorithm = key.algorithm.parse().unwrap_or(self.0.algorithm);
+        let algorithm = key.algorithm.parse().unwrap_or(self.parts.algorithm);
         let fresh = self.row(&fresh(algorithm)?)?;
-        storage::key_revoke(&self.0.db, kid.to_owned(), fresh, self.pace()).await?;
+        storage::key_revoke(&self.parts.db, kid.to_owned(), fresh, self.pace(), self.scribe())
+            .await?;
         tracing::warn!(%kid, "key revoked: its tokens are refused from now on");
         Ok(key)
     }
@@ -178,7 +212,8 @@ impl Keys {
             return Err(Error::KeyInFile);
         }
         self.agree().await?;
-        storage::key_import(&self.0.db, self.row(&key)?, immediate, self.pace()).await?;
+        storage::key_import(&self.parts.db, self.row(&key)?, immediate, self.pace(), self.scribe())
+            .await?;
         tracing::info!(%kid, algorithm = %key.algorithm(), immediate, "key imported");
         self.find(&kid).await
     }
@@ -189,15 +224,19 @@ impl Keys {
     /// [`Error::NotFound`], also for one that is gone; [`Error::KeyRefused`] for the public half of a secret;
     /// [`Error::Configuration`] when it is sealed under another master key; storage errors.
     pub async fn export(&self, kid: &str, private: bool) -> Result<Exported, Error> {
-        let file = self.0.files.all().find(|key| key.kid() == Some(kid)).cloned();
+        let file = self.parts.files.all().find(|key| key.kid() == Some(kid)).cloned();
         let key = match file {
             Some(key) => key,
             None => {
                 let entries = self.entries().await?;
                 let live = |entry: &&Entry| entry.key.kid == kid && entry.state != State::Gone;
-                entries.iter().find(live).ok_or(Error::NotFound)?.key.open(&self.0.masters)?.0
+                entries.iter().find(live).ok_or(Error::NotFound)?.key.open(&self.parts.masters)?.0
             }
         };
+        if private {
+            let act = Act::KeyExported { kid: kid.to_owned() };
+            record_alone(&self.parts.db, self.scribe(), None, None, act).await?;
+        }
         let refuse = |error: jwt::Error| Error::KeyRefused(error.to_string());
         let bytes = match (key.expose_secret(), private) {
             (Some(secret), true) => Zeroizing::new(secret.to_vec()),
@@ -214,6 +253,15 @@ impl Keys {
             }
         };
         Ok(Exported(bytes))
+    }
+
+    /// The server's secret, where there is one yet. Reads it, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`verifying`](Self::verifying).
+    pub(crate) async fn secret(&self) -> Result<Option<ServerSecret>, Error> {
+        let stored = storage::server_secret(&self.parts.db).await?;
+        stored.map(|stored| ServerSecret::of(&stored, &self.parts.masters)).transpose()
     }
 
     /// All keys that verify now, those in files first. Reads them, and changes nothing.
@@ -237,21 +285,30 @@ impl Keys {
         let signing = self.signing_file().and_then(SigningKey::kid).map(str::to_owned);
         let signs = signing.is_none();
         let mut turned = match signing {
-            Some(signing) => storage::keys_step_back(&self.0.db, signing, self.pace()).await?,
+            Some(signing) => {
+                storage::keys_step_back(
+                    &self.parts.db,
+                    signing,
+                    self.pace(),
+                    self.scribe_of_server(),
+                )
+                .await?
+            }
             None => false,
         };
-        turned |= storage::keys_turn(&self.0.db, signs, self.pace()).await?;
+        turned |=
+            storage::keys_turn(&self.parts.db, signs, self.pace(), self.scribe_of_server()).await?;
         let entries = self.entries().await?;
         let waits = entries.iter().any(|entry| entry.state == State::Pending);
         let active = entries.iter().find(|entry| entry.state == State::Active);
         let Some(active) = active.filter(|_| signs && !waits) else { return Ok(turned) };
-        let at = active.active_at.saturating_add(self.0.rotation);
-        if self.0.clock.now().saturating_add(self.0.ahead) < at {
+        let at = active.active_at.saturating_add(self.parts.rotation);
+        if self.parts.clock.now().saturating_add(self.parts.ahead) < at {
             return Ok(turned);
         }
         // That of the newest key: instances whose settings differ for a while do not pull in two directions.
-        let algorithm = active.key.algorithm.parse().unwrap_or(self.0.algorithm);
-        let kid = self.add(algorithm, Cause::Age { at }).await?;
+        let algorithm = active.key.algorithm.parse().unwrap_or(self.parts.algorithm);
+        let kid = self.add(algorithm, Cause::Age { at }, self.scribe_of_server()).await?;
         tracing::info!(%kid, %algorithm, "a key waits to sign");
         Ok(true)
     }
@@ -259,16 +316,22 @@ impl Keys {
     /// Opens all keys and the server secret, makes what a first start or a change of the settings asks for, and seals
     /// anew what is not sealed under the master key of today. A wrong master key is noticed before anything is written.
     pub(super) async fn start(&self, immediate: bool) -> Result<ServerSecret, Error> {
-        let (secret, again) = ServerSecret::open(&self.0.db, &self.0.masters).await?;
+        let (secret, again) = ServerSecret::open(&self.parts.db, &self.parts.masters).await?;
         let mut resealed = Vec::from_iter(again);
         for entry in self.live().await? {
-            resealed.extend(entry.key.open(&self.0.masters)?.1);
+            resealed.extend(entry.key.open(&self.parts.masters)?.1);
         }
-        storage::reseal(&self.0.db, resealed).await?;
+        storage::reseal(&self.parts.db, resealed, self.scribe_of_server()).await?;
         match self.signing_file() {
             Some(signing) => {
                 let signing = signing.kid().unwrap_or_default().to_owned();
-                storage::keys_step_back(&self.0.db, signing, self.pace()).await?;
+                storage::keys_step_back(
+                    &self.parts.db,
+                    signing,
+                    self.pace(),
+                    self.scribe_of_server(),
+                )
+                .await?;
             }
             None => self.make_wanted(immediate).await?,
         }
@@ -278,16 +341,16 @@ impl Keys {
 
     /// Makes a key where none signs, or where the setting names another algorithm than at the start before.
     pub(super) async fn make_wanted(&self, immediate: bool) -> Result<(), Error> {
-        let algorithm = self.0.algorithm;
-        if storage::key_wanted(&self.0.db, algorithm.name()).await? {
-            self.add(algorithm, Cause::Start { immediate }).await?;
+        let algorithm = self.parts.algorithm;
+        if storage::key_wanted(&self.parts.db, algorithm.name()).await? {
+            self.add(algorithm, Cause::Start { immediate }, self.scribe_of_server()).await?;
         }
         Ok(())
     }
 
     /// Notes in the database how long the tokens live that this instance makes.
     pub(super) async fn outlive(&self) -> Result<(), Error> {
-        storage::keys_outlive(&self.0.db, seconds(self.0.lifetime)).await
+        storage::keys_outlive(&self.parts.db, seconds(self.parts.lifetime)).await
     }
 
     /// The keys that verify.
@@ -298,39 +361,39 @@ impl Keys {
     }
 
     pub(super) fn masters(&self) -> &Masters {
-        &self.0.masters
+        &self.parts.masters
     }
 
     pub(super) fn files(&self) -> &Files {
-        &self.0.files
+        &self.parts.files
     }
 
     pub(super) fn lifetime(&self) -> i64 {
-        seconds(self.0.lifetime)
+        seconds(self.parts.lifetime)
     }
 
     pub(super) async fn reseal(&self, resealed: Vec<super::stored::Resealed>) -> Result<(), Error> {
-        storage::reseal(&self.0.db, resealed).await
+        storage::reseal(&self.parts.db, resealed, self.scribe_of_server()).await
     }
 
     /// How long verifiers elsewhere may keep the key set: half as long as a key is published before it signs at most, so
     /// that every one of them has fetched it by then.
     pub(crate) fn max_age(&self) -> Duration {
-        (self.0.ahead / 2).min(LONGEST_MAX_AGE)
+        (self.parts.ahead / 2).min(LONGEST_MAX_AGE)
     }
 
     /// So often what is due is looked for: twenty times while a key waits.
     pub(super) fn every(&self) -> Duration {
-        (self.0.ahead / 20).clamp(Duration::from_millis(200), Duration::from_secs(60))
+        (self.parts.ahead / 20).clamp(Duration::from_millis(200), Duration::from_secs(60))
     }
 
     /// The key that signs, where that is one in a file.
     fn signing_file(&self) -> Option<&SigningKey> {
-        self.0.files.signing.as_ref()
+        self.parts.files.signing.as_ref()
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
-        storage::keys_all(&self.0.db).await
+        storage::keys_all(&self.parts.db).await
     }
 
     /// The key that is to sign last.
@@ -343,35 +406,40 @@ impl Keys {
         self.list().await?.into_iter().find(|key| key.kid == kid).ok_or(Error::NotFound)
     }
 
-    async fn add(&self, algorithm: Algorithm, cause: Cause) -> Result<String, Error> {
+    async fn add(
+        &self,
+        algorithm: Algorithm,
+        cause: Cause,
+        scribe: Scribe,
+    ) -> Result<String, Error> {
         let row = self.row(&fresh(algorithm)?)?;
-        storage::key_add(&self.0.db, row, cause, self.pace()).await
+        storage::key_add(&self.parts.db, row, cause, self.pace(), scribe).await
     }
 
     fn row(&self, key: &SigningKey) -> Result<StoredKey, Error> {
-        StoredKey::new(key, self.lifetime(), &self.0.masters)
+        StoredKey::new(key, self.lifetime(), &self.parts.masters)
     }
 
     fn pace(&self) -> Pace {
         Pace {
-            now: self.0.clock.now(),
-            ahead: seconds(self.0.ahead),
-            retain: seconds(self.0.retain),
+            now: self.parts.clock.now(),
+            ahead: seconds(self.parts.ahead),
+            retain: seconds(self.parts.retain),
         }
     }
 
     /// Refuses to add a key that the instances could not open, or that would lie plain among sealed ones.
     async fn agree(&self) -> Result<(), Error> {
-        if let Some(secret) = storage::server_secret(&self.0.db).await? {
-            secret.open(&self.0.masters)?;
-            if !secret.sealed && self.0.masters.is_set() {
+        if let Some(secret) = storage::server_secret(&self.parts.db).await? {
+            secret.open(&self.parts.masters)?;
+            if !secret.sealed && self.parts.masters.is_set() {
                 return Err(Error::Configuration(
                     "the installation runs without a master key: start its instances with this one first".to_owned(),
                 ));
             }
         }
         for entry in self.live().await? {
-            entry.key.open(&self.0.masters)?;
+            entry.key.open(&self.parts.masters)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error,
+    audit::{self, Act, Recorded, Scribe},
     revocation::storage::keys_changed,
     storage::{Db, Row, StorageError, Tx, Value},
 };
@@ -68,64 +69,65 @@ pub(super) async fn key_add(
     fresh: StoredKey,
     cause: Cause,
     pace: Pace,
+    scribe: Scribe,
 ) -> Result<String, Error> {
-    let kid = db
-        .transaction(move |tx| {
-            let fresh = fresh.clone();
-            Box::pin(async move {
-                let waiting = newest(tx, State::Pending, Some(&fresh.algorithm)).await?;
-                let active = newest(tx, State::Active, None).await?;
-                let now = pace.now.seconds();
-                if let Cause::Start { .. } = cause {
-                    let known = setting(tx, &fresh.algorithm).await?;
-                    if let (true, Some((active, _))) = (known, &active) {
-                        return Ok(active.clone());
-                    }
+    let kid = audit::act(db, move |tx| {
+        let (fresh, scribe) = (fresh.clone(), scribe.clone());
+        Box::pin(async move {
+            let none = Recorded::nothing;
+            let waiting = newest(tx, State::Pending, Some(&fresh.algorithm)).await?;
+            let active = newest(tx, State::Active, None).await?;
+            let now = pace.now.seconds();
+            if let Cause::Start { .. } = cause {
+                let known = setting(tx, &fresh.algorithm).await?;
+                if let (true, Some((active, _))) = (known, &active) {
+                    return Ok((active.clone(), none()));
                 }
-                let Some((active, algorithm)) = active else {
+            }
+            let Some((active, algorithm)) = active else {
+                let kid = match waiting {
+                    Some((kid, _)) => kid,
+                    None => added(tx, &fresh, now, pace, &scribe).await?.0,
+                };
+                let recorded = activate(tx, &kid, pace, &scribe).await?;
+                return Ok((kid, recorded));
+            };
+            let newest = newest(tx, State::Pending, None).await?;
+            if let Cause::Start { immediate } = cause {
+                let last = if immediate { None } else { newest.clone() };
+                let (kid, algorithm) = last.unwrap_or((active, algorithm));
+                if algorithm == fresh.algorithm {
+                    return Ok((kid, none()));
+                }
+            }
+            match (cause, newest, waiting) {
+                (Cause::Age { .. }, Some((kid, _)), _) => Ok((kid, none())),
+                (Cause::Request { immediate: false }, _, Some((kid, _))) => Ok((kid, none())),
+                (
+                    Cause::Start { immediate: true } | Cause::Request { immediate: true },
+                    _,
+                    waiting,
+                ) => {
                     let kid = match waiting {
                         Some((kid, _)) => kid,
-                        None => insert(tx, &fresh, State::Pending, now, pace).await?,
+                        None => added(tx, &fresh, now, pace, &scribe).await?.0,
                     };
-                    activate(tx, &kid, pace).await?;
-                    return Ok(kid);
-                };
-                let newest = newest(tx, State::Pending, None).await?;
-                if let Cause::Start { immediate } = cause {
-                    let last = if immediate { None } else { newest.clone() };
-                    let (kid, algorithm) = last.unwrap_or((active, algorithm));
-                    if algorithm == fresh.algorithm {
-                        return Ok(kid);
-                    }
+                    retire(tx, None, pace, &scribe).await?;
+                    let recorded = activate(tx, &kid, pace, &scribe).await?;
+                    Ok((kid, recorded))
                 }
-                match (cause, newest, waiting) {
-                    (Cause::Age { .. }, Some((kid, _)), _) => Ok(kid),
-                    (Cause::Request { immediate: false }, _, Some((kid, _))) => Ok(kid),
-                    (
-                        Cause::Start { immediate: true } | Cause::Request { immediate: true },
-                        _,
-                        waiting,
-                    ) => {
-                        let kid = match waiting {
-                            Some((kid, _)) => kid,
-                            None => insert(tx, &fresh, State::Pending, now, pace).await?,
-                        };
-                        retire(tx, None, pace).await?;
-                        activate(tx, &kid, pace).await?;
-                        Ok(kid)
-                    }
-                    (Cause::Age { at }, None, _) => {
-                        let at = at.seconds().max(now.saturating_add(pace.ahead));
-                        insert(tx, &fresh, State::Pending, at, pace).await
-                    }
-                    (Cause::Start { .. } | Cause::Request { .. }, _, _) => {
-                        let at = now.saturating_add(pace.ahead);
-                        insert(tx, &fresh, State::Pending, at, pace).await
-                    }
+                (Cause::Age { at }, None, _) => {
+                    let at = at.seconds().max(now.saturating_add(pace.ahead));
+                    added(tx, &fresh, at, pace, &scribe).await
                 }
-            })
+                (Cause::Start { .. } | Cause::Request { .. }, _, _) => {
+                    let at = now.saturating_add(pace.ahead);
+                    added(tx, &fresh, at, pace, &scribe).await
+                }
+            }
         })
-        .await?;
+    })
+    .await?;
     Ok(kid)
 }
 
@@ -135,22 +137,24 @@ pub(super) async fn key_import(
     key: StoredKey,
     immediate: bool,
     pace: Pace,
+    scribe: Scribe,
 ) -> Result<(), Error> {
-    let added = db
-        .transaction(move |tx| {
-            let key = key.clone();
-            Box::pin(async move {
-                let now = pace.now.seconds();
-                let at = if immediate { now } else { now.saturating_add(pace.ahead) };
-                let kid = insert(tx, &key, State::Pending, at, pace).await?;
-                if immediate {
-                    retire(tx, None, pace).await?;
-                    activate(tx, &kid, pace).await?;
-                }
-                Ok(())
-            })
+    let added = audit::act(db, move |tx| {
+        let (key, scribe) = (key.clone(), scribe.clone());
+        Box::pin(async move {
+            let now = pace.now.seconds();
+            let at = if immediate { now } else { now.saturating_add(pace.ahead) };
+            insert(tx, &key, at, pace).await?;
+            let act = Act::KeyImported { kid: key.kid.clone(), algorithm: key.algorithm };
+            let mut recorded = scribe.record(tx, None, None, &act).await?;
+            if immediate {
+                retire(tx, None, pace, &scribe).await?;
+                recorded = activate(tx, &key.kid, pace, &scribe).await?;
+            }
+            Ok(((), recorded))
         })
-        .await;
+    })
+    .await;
     added.map_err(|error| match error.conflict() {
         Some("keys_pkey") => Error::KeyExists,
         _ => error.into(),
@@ -160,62 +164,74 @@ pub(super) async fn key_import(
 /// Makes the motions that are due, and says whether there was one: of the keys that wait and whose time has come the
 /// last signs from now on, the one that signed retires, and a key no token of which can be alive is gone. `signs` is
 /// whether keys of the database sign; where a file does, none becomes active.
-pub(super) async fn keys_turn(db: &Db, signs: bool, pace: Pace) -> Result<bool, Error> {
-    let turned = db
-        .transaction(move |tx| {
-            Box::pin(async move {
-                let now = pace.now.seconds();
-                let mut turned = false;
-                let due = tx
-                    .all(
-                        "SELECT kid FROM keys WHERE state = 'pending' AND active_at <= $1
+pub(super) async fn keys_turn(
+    db: &Db,
+    signs: bool,
+    pace: Pace,
+    scribe: Scribe,
+) -> Result<bool, Error> {
+    let turned = audit::act(db, move |tx| {
+        let scribe = scribe.clone();
+        Box::pin(async move {
+            let mut recorded = Recorded::nothing();
+            let now = pace.now.seconds();
+            let mut turned = false;
+            let due = tx
+                .all(
+                    "SELECT kid FROM keys WHERE state = 'pending' AND active_at <= $1
                           ORDER BY active_at DESC, created_at DESC, kid",
-                        [now.into()],
-                    )
-                    .await?;
-                let mut due = due.iter().filter(|_| signs);
-                if let Some(row) = due.next() {
-                    turned = true;
-                    retire(tx, None, pace).await?;
-                    activate(tx, &row.get::<String>("kid")?, pace).await?;
-                }
-                // Those that were passed over have signed nothing.
-                for row in due {
-                    erase(tx, &row.get::<String>("kid")?, now, None).await?;
-                }
-                let over = tx
-                    .all(
-                        "SELECT kid FROM keys WHERE state = 'retiring' AND gone_at <= $1",
-                        [now.into()],
-                    )
-                    .await?;
-                for row in &over {
-                    turned = true;
-                    erase(tx, &row.get::<String>("kid")?, now, None).await?;
-                }
-                // From a version that did not say when.
-                tx.execute(
-                    "UPDATE keys SET retired_at = $1, gone_at = $1 + lifetime + $2
-                      WHERE state = 'retiring' AND gone_at IS NULL",
-                    [now.into(), pace.retain.into()],
+                    [now.into()],
                 )
                 .await?;
-                Ok(turned)
-            })
+            let mut due = due.iter().filter(|_| signs);
+            if let Some(row) = due.next() {
+                turned = true;
+                retire(tx, None, pace, &scribe).await?;
+                recorded = activate(tx, &row.get::<String>("kid")?, pace, &scribe).await?;
+            }
+            // Those that were passed over have signed nothing.
+            for row in due {
+                recorded = gone(tx, row.get("kid")?, now, &scribe).await?;
+            }
+            let over = tx
+                .all(
+                    "SELECT kid FROM keys WHERE state = 'retiring' AND gone_at <= $1",
+                    [now.into()],
+                )
+                .await?;
+            for row in &over {
+                turned = true;
+                recorded = gone(tx, row.get("kid")?, now, &scribe).await?;
+            }
+            // From a version that did not say when.
+            tx.execute(
+                "UPDATE keys SET retired_at = $1, gone_at = $1 + lifetime + $2
+                      WHERE state = 'retiring' AND gone_at IS NULL",
+                [now.into(), pace.retain.into()],
+            )
+            .await?;
+            Ok((turned, recorded))
         })
-        .await?;
+    })
+    .await?;
     Ok(turned)
 }
 
 /// Lets the active key retire where one in a file signs; that key itself stays, when it is in the database too.
-pub(super) async fn keys_step_back(db: &Db, signing: String, pace: Pace) -> Result<bool, Error> {
-    let retired = db
-        .transaction(move |tx| {
-            let signing = signing.clone();
-            Box::pin(async move { retire(tx, Some(&signing), pace).await })
+pub(super) async fn keys_step_back(
+    db: &Db,
+    signing: String,
+    pace: Pace,
+    scribe: Scribe,
+) -> Result<bool, Error> {
+    let retired = audit::act(db, move |tx| {
+        let (signing, scribe) = (signing.clone(), scribe.clone());
+        Box::pin(async move {
+            let retired = retire(tx, Some(&signing), pace, &scribe).await?;
+            Ok((retired.is_some(), retired.unwrap_or_else(Recorded::nothing)))
         })
-        .await?;
-    Ok(retired)
+    });
+    Ok(retired.await?)
 }
 
 /// Ends a key at once, and puts `fresh` in its place if it is the one that signs. Says in which state it was; `None`
@@ -225,28 +241,30 @@ pub(super) async fn key_revoke(
     kid: String,
     fresh: StoredKey,
     pace: Pace,
+    scribe: Scribe,
 ) -> Result<Option<State>, Error> {
-    let was = db
-        .transaction(move |tx| {
-            let (kid, fresh) = (kid.clone(), fresh.clone());
-            Box::pin(async move {
-                let row = tx
-                    .optional("SELECT state FROM keys WHERE kid = $1", [kid.as_str().into()])
-                    .await?;
-                let Some(row) = row else { return Ok(None) };
-                let state = State::from_stored(&row.get::<String>("state")?);
-                let now = pace.now.seconds();
-                if state != State::Gone {
-                    erase(tx, &kid, now, Some(now)).await?;
-                }
-                if state == State::Active {
-                    let fresh = insert(tx, &fresh, State::Pending, now, pace).await?;
-                    activate(tx, &fresh, pace).await?;
-                }
-                Ok(Some(state))
-            })
+    let was = audit::act(db, move |tx| {
+        let (kid, fresh, scribe) = (kid.clone(), fresh.clone(), scribe.clone());
+        Box::pin(async move {
+            let row =
+                tx.optional("SELECT state FROM keys WHERE kid = $1", [kid.as_str().into()]).await?;
+            let mut recorded = Recorded::nothing();
+            let Some(row) = row else { return Ok((None, recorded)) };
+            let state = State::from_stored(&row.get::<String>("state")?);
+            let now = pace.now.seconds();
+            if state != State::Gone {
+                erase(tx, &kid, now, Some(now)).await?;
+                let act = Act::KeyRevoked { kid };
+                recorded = scribe.record(tx, None, None, &act).await?;
+            }
+            if state == State::Active {
+                let (fresh, _) = added(tx, &fresh, now, pace, &scribe).await?;
+                recorded = activate(tx, &fresh, pace, &scribe).await?;
+            }
+            Ok((Some(state), recorded))
         })
-        .await?;
+    })
+    .await?;
     Ok(was)
 }
 
@@ -261,13 +279,14 @@ pub(super) async fn keys_outlive(db: &Db, lifetime: i64) -> Result<(), Error> {
 }
 
 /// Puts what was sealed anew in the place of what it was made of, all in one step; what has changed since stays.
-pub(super) async fn reseal(db: &Db, resealed: Vec<Resealed>) -> Result<(), Error> {
+pub(super) async fn reseal(db: &Db, resealed: Vec<Resealed>, scribe: Scribe) -> Result<(), Error> {
     if resealed.is_empty() {
         return Ok(());
     }
-    db.transaction(move |tx| {
-        let resealed = resealed.clone();
+    audit::act(db, move |tx| {
+        let (resealed, scribe) = (resealed.clone(), scribe.clone());
         Box::pin(async move {
+            let act = Act::KeysSealed { keys: resealed.len() };
             for Resealed { kid, before, after } in resealed {
                 let (before, after) = (before.as_slice().into(), after.into());
                 match kid {
@@ -288,7 +307,7 @@ pub(super) async fn reseal(db: &Db, resealed: Vec<Resealed>) -> Result<(), Error
                     }
                 };
             }
-            Ok(())
+            Ok(((), scribe.record(tx, None, None, &act).await?))
         })
     })
     .await?;
@@ -381,10 +400,9 @@ async fn setting(tx: &mut Tx, algorithm: &str) -> Result<bool, StorageError> {
 async fn insert(
     tx: &mut Tx,
     key: &StoredKey,
-    state: State,
     active_at: i64,
     pace: Pace,
-) -> Result<String, StorageError> {
+) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO keys (kid, algorithm, material, sealed, state, created_at, active_at, lifetime)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -393,29 +411,53 @@ async fn insert(
             key.algorithm.as_str().into(),
             key.material.as_slice().into(),
             key.sealed.into(),
-            state.to_stored().into(),
+            State::Pending.to_stored().into(),
             pace.now.seconds().into(),
             active_at.into(),
             key.lifetime.into(),
         ],
     )
     .await?;
-    keys_changed(tx, &key.kid, pace.now).await?;
-    Ok(key.kid.clone())
+    keys_changed(tx, &key.kid, pace.now).await
+}
+
+/// Adds a key that was made for it, and returns its kid.
+async fn added(
+    tx: &mut Tx,
+    key: &StoredKey,
+    active_at: i64,
+    pace: Pace,
+    scribe: &Scribe,
+) -> Result<(String, Recorded), StorageError> {
+    insert(tx, key, active_at, pace).await?;
+    let (kid, algorithm) = (key.kid.clone(), key.algorithm.clone());
+    let act = Act::KeyAdded { kid: kid.clone(), algorithm };
+    Ok((kid, scribe.record(tx, None, None, &act).await?))
 }
 
 /// `pending → active`.
-async fn activate(tx: &mut Tx, kid: &str, pace: Pace) -> Result<(), StorageError> {
+async fn activate(
+    tx: &mut Tx,
+    kid: &str,
+    pace: Pace,
+    scribe: &Scribe,
+) -> Result<Recorded, StorageError> {
     tx.execute(
         "UPDATE keys SET state = 'active', active_at = $2 WHERE kid = $1 AND state = 'pending'",
         [kid.into(), pace.now.seconds().into()],
     )
     .await?;
-    keys_changed(tx, kid, pace.now).await
+    keys_changed(tx, kid, pace.now).await?;
+    scribe.record(tx, None, None, &Act::KeyActivated { kid: kid.to_owned() }).await
 }
 
-/// `active → retiring`, for the one that signs, unless it is this one; says whether there was one.
-async fn retire(tx: &mut Tx, but: Option<&str>, pace: Pace) -> Result<bool, StorageError> {
+/// `active → retiring`, for the one that signs, unless it is this one; `None` where there was none.
+async fn retire(
+    tx: &mut Tx,
+    but: Option<&str>,
+    pace: Pace,
+    scribe: &Scribe,
+) -> Result<Option<Recorded>, StorageError> {
     let retired = tx
         .optional(
             "UPDATE keys SET state = 'retiring', retired_at = $1, gone_at = $1 + lifetime + $2
@@ -423,9 +465,21 @@ async fn retire(tx: &mut Tx, but: Option<&str>, pace: Pace) -> Result<bool, Stor
             [pace.now.seconds().into(), pace.retain.into(), but.unwrap_or_default().into()],
         )
         .await?;
-    let Some(row) = retired else { return Ok(false) };
-    keys_changed(tx, &row.get::<String>("kid")?, pace.now).await?;
-    Ok(true)
+    let Some(row) = retired else { return Ok(None) };
+    let kid: String = row.get("kid")?;
+    keys_changed(tx, &kid, pace.now).await?;
+    scribe.record(tx, None, None, &Act::KeyRetired { kid }).await.map(Some)
+}
+
+/// `→ gone`, because its time is over.
+async fn gone(
+    tx: &mut Tx,
+    kid: String,
+    now: i64,
+    scribe: &Scribe,
+) -> Result<Recorded, StorageError> {
+    erase(tx, &kid, now, None).await?;
+    scribe.record(tx, None, None, &Act::KeyGone { kid }).await
 }
 
 /// `→ gone`: the row stays for the list, the key itself does not.

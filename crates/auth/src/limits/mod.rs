@@ -19,12 +19,16 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use aws_lc_rs::hmac;
 
 pub(crate) use self::memory::Standing;
+pub(crate) use self::storage::Refusal;
 use self::{
     memory::{Entry, Key, Memory},
     rules::{Counted, Opens, Others, SECOND},
     storage::{Guess, Keys},
 };
-use crate::{Client, Clock, Error, keys::ServerSecret, storage::Db, users::Email};
+use crate::{
+    Client, Clock, Error, audit::storage::record_alone, keys::ServerSecret, storage::Db,
+    users::Email,
+};
 
 /// The limits on guessing of one installation, as one instance keeps them.
 ///
@@ -64,7 +68,7 @@ impl Limits {
     pub async fn admit(&self, client: &Client) -> Result<(), Error> {
         let keys = Keys { address: self.address_key(client.address), guess: None };
         let mut attempt = self.arrive(keys, false)?;
-        let counted = attempt.fail().await;
+        let counted = attempt.fail(None).await;
         if counted.is_err() {
             attempt.withdraw();
         }
@@ -224,13 +228,13 @@ pub(crate) struct Attempt<'l> {
 }
 
 impl Attempt<'_> {
-    /// The password was wrong, or there is no such account: counts it.
+    /// The password was wrong, or there is no such account: counts it, and writes it down.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when a limit was reached in the meantime: then this is what the client is told, and not
     /// that it was wrong. Storage errors, of which the same holds.
-    pub(crate) async fn wrong(mut self) -> Result<(), Error> {
-        self.fail().await
+    pub(crate) async fn wrong(mut self, refusal: Refusal) -> Result<(), Error> {
+        self.fail(Some(refusal)).await
     }
 
     /// The password was right: clears the failures of this account from this address, if there are any. After a login
@@ -263,9 +267,11 @@ impl Attempt<'_> {
         self.right().await
     }
 
-    async fn fail(&mut self) -> Result<(), Error> {
+    async fn fail(&mut self, refusal: Option<Refusal>) -> Result<(), Error> {
+        let db = &self.limits.db;
         if self.keys.address.is_none() && self.keys.guess.is_none() {
-            return Ok(());
+            let Some(Refusal { scribe, user, act }) = refusal else { return Ok(()) };
+            return Ok(record_alone(db, scribe, user, None, act).await?);
         }
         // Left to the database before it is written there: so it is never counted twice, and where it is counted nowhere
         // for a moment the second gate of another attempt will see it.
@@ -276,8 +282,8 @@ impl Attempt<'_> {
         let now = self.limits.now();
         let pair = self.guess.as_ref().map(|(pair, _)| Arc::clone(pair));
         self.end();
-        let failed = storage::limits_fail(&self.limits.db, self.keys, self.began, now).await?;
-        let (counted, is_counted) = failed;
+        let failed = storage::limits_fail(db, self.keys, self.began, now, refusal);
+        let (counted, is_counted) = failed.await?;
         self.remember(&counted, now);
         if is_counted {
             return Ok(());

@@ -6,8 +6,10 @@ use super::{
 };
 use crate::{
     Error,
+    audit::{self, Act, Recorded, Scribe},
     jobs::BATCH,
     storage::{Db, Row, StorageError, Value},
+    users::UserId,
 };
 
 /// Addresses of one account that are known; a further one takes the place of the one seen longest ago.
@@ -67,19 +69,34 @@ pub(crate) async fn limits_look(db: &Db, keys: &Keys) -> Result<Counted, Storage
     keys.read(&db.all(LOOK, keys.binds()).await?)
 }
 
+/// What is written down of an attempt that was refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) scribe: Scribe,
+    /// The account that was tried, where there is one.
+    pub(crate) user: Option<UserId>,
+    pub(crate) act: Act,
+}
+
 /// Counts an attempt that began then and failed now, unless what others have counted in the meantime closes a limit.
-/// Returns what counts, and whether this one does.
+/// Returns what counts, and whether this one does. Its event is written in either case.
 pub(crate) async fn limits_fail(
     db: &Db,
     keys: Keys,
     began: i64,
     now: i64,
+    refusal: Option<Refusal>,
 ) -> Result<(Counted, bool), StorageError> {
-    db.transaction(move |tx| {
+    audit::act(db, move |tx| {
+        let refusal = refusal.clone();
         Box::pin(async move {
+            let recorded = match refusal {
+                Some(Refusal { scribe, user, act }) => scribe.record(tx, user, None, &act).await?,
+                None => Recorded::nothing(),
+            };
             let mut counted = keys.read(&tx.all(LOOK, keys.binds()).await?)?;
             if counted.opens(Others::default(), now).all() > now {
-                return Ok((counted, false));
+                return Ok(((counted, false), recorded));
             }
             counted.fail(began, now);
             let Counted { address, pair, account, .. } = &counted;
@@ -99,7 +116,7 @@ pub(crate) async fn limits_fail(
                 )
                 .await?;
             }
-            Ok((counted, true))
+            Ok(((counted, true), recorded))
         })
     })
     .await

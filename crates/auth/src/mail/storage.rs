@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error,
+    audit::{self, Act, Scribe},
     storage::{Db, Row, StorageError, Tx},
     users::{Email, UserId},
 };
@@ -41,14 +42,21 @@ pub(crate) async fn errand_add(tx: &mut Tx, errand: Option<&Errand>) -> Result<(
     tx.notify(CHANNEL).await
 }
 
-/// Notes a letter that is owed, where that is all there is to do; nothing where no mail is sent.
-pub(crate) async fn errand_add_alone(db: &Db, errand: Option<Errand>) -> Result<(), Error> {
-    let Some(errand) = errand else { return Ok(()) };
-    let added = db.transaction(move |tx| {
-        let errand = errand.clone();
-        Box::pin(async move { errand_add(tx, Some(&errand)).await })
+/// Notes that somebody asked for a letter, and the letter that is owed, where any is sent.
+pub(crate) async fn errand_ask(
+    db: &Db,
+    errand: Option<Errand>,
+    scribe: Scribe,
+    act: Act,
+) -> Result<(), Error> {
+    let asked = audit::act(db, move |tx| {
+        let (errand, scribe, act) = (errand.clone(), scribe.clone(), act.clone());
+        Box::pin(async move {
+            errand_add(tx, errand.as_ref()).await?;
+            Ok(((), scribe.record(tx, None, None, &act).await?))
+        })
     });
-    Ok(added.await?)
+    Ok(asked.await?)
 }
 
 /// An errand whose time has come, and since when.

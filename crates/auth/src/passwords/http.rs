@@ -78,6 +78,7 @@ async fn change(
     client: Client,
     Json(body): Json<Change>,
 ) -> Result<JsonBody<Revoked>, Error> {
+    let auth = auth.acting_for(&caller, client.clone())?;
     let user = auth.caller(&caller).await?;
     let (_, session) = caller_session(&caller)?;
     let Change { current_password, new_password } = body;

@@ -26,6 +26,8 @@ pub(crate) use self::{
 use crate::{
     Auth, Client, Error,
     accounts::facts,
+    audit::{Act, Actor, Failure, storage::record_alone},
+    limits::Refusal,
     mail::Kind,
     sessions::{Ending, Which},
     users::{Email, User},
@@ -118,14 +120,28 @@ impl Auth {
         };
         let (user, hash) = account.unzip();
         let checked = self.password_verify(password, hash.clone()).await?;
-        let Some(user) = user.filter(|user| checked.right && !user.disabled) else {
-            attempt.wrong().await?;
-            return Err(Error::InvalidCredentials);
+        let refusal = |reason| Refusal {
+            scribe: self.scribe_of(Actor::Stranger, client),
+            user: user.as_ref().map(|user| user.id),
+            act: Act::LoginFailed { reason },
         };
-        if user.pending {
+        let reason = match &user {
+            None => Some(Failure::AccountUnknown),
+            Some(_) if !checked.right => Some(Failure::PasswordWrong),
+            Some(user) if user.disabled => Some(Failure::AccountDisabled),
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
+            attempt.wrong(refusal(reason)).await?;
+            return Err(Error::InvalidCredentials);
+        }
+        if user.as_ref().is_some_and(|user| user.pending) {
+            let Refusal { scribe, user, act } = refusal(Failure::EmailUnverified);
             attempt.right_of_nobody().await?;
+            record_alone(self.db(), scribe, user, None, act).await?;
             return Err(Error::EmailUnverified);
         }
+        let Some(user) = user else { return Err(Error::InvalidCredentials) };
         attempt.right().await?;
         if let (Some(old), Some(stronger)) = (hash, checked.stronger) {
             // Whoever has the right password logs in, also while nothing can be written.
@@ -154,11 +170,12 @@ impl Auth {
     ) -> Result<Ending, Error> {
         let old = self.password_check(user, current, client).await?;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
-        let now = self.clock().now();
+        let scribe = self.scribe_of(Actor::Owner, client);
+        let now = scribe.at();
         let told = user.email.clone();
         let notice = self.errand(Kind::PasswordChanged, told, Some(user.id), facts(client));
         let ended =
-            storage::password_change(self.db(), user.id, keep, old, hash, notice, now).await?;
+            storage::password_change(self.db(), user.id, keep, old, hash, notice, scribe).await?;
         // Somebody else has changed it in the meantime.
         let ended = ended.ok_or(Error::PasswordWrong)?;
         tracing::info!(user = %user.id.0, "password changed");
@@ -183,7 +200,9 @@ impl Auth {
             attempt.right().await?;
             Ok(hash)
         } else {
-            attempt.wrong().await?;
+            let scribe = self.scribe_of(Actor::Owner, client);
+            let act = Act::PasswordCheckFailed;
+            attempt.wrong(Refusal { scribe, user: Some(user.id), act }).await?;
             Err(Error::PasswordWrong)
         }
     }

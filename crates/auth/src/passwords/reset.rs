@@ -3,6 +3,7 @@
 use crate::{
     Auth, Client, Error, OpaqueSecret,
     accounts::{Purpose, facts},
+    audit::{Act, Actor},
     mail::{self, Kind},
     revocation::Revocation,
     sessions::Which,
@@ -21,7 +22,8 @@ impl Auth {
         self.limits().admit(client).await?;
         let email = Email::parse(email)?;
         let errand = self.errand(Kind::ResetPassword, email, None, facts(client));
-        mail::storage::errand_add_alone(self.db(), errand).await
+        let scribe = self.scribe_of(Actor::Stranger, client);
+        mail::storage::errand_ask(self.db(), errand, scribe, Act::PasswordResetAsked).await
     }
 
     /// Gives an account another password with the token of a link, and ends all its logins, in one step.
@@ -47,9 +49,10 @@ impl Auth {
             .errand(Kind::PasswordChanged, user.email.clone(), Some(id), facts(client))
             // A registration had no password that anybody could miss.
             .filter(|_| !user.pending);
-        let reset =
-            storage::Reset { secret, hash, notice, now, until: self.access_expires_at(now) };
-        let Some((generation, until)) = storage::password_reset(self.db(), reset).await? else {
+        let reset = storage::Reset { secret, hash, notice, until: self.access_expires_at(now) };
+        let scribe = self.scribe_of(Actor::Owner, client);
+        let done = storage::password_reset(self.db(), reset, scribe).await?;
+        let Some((generation, until)) = done else {
             return Err(Error::LinkInvalid);
         };
         tracing::info!(user = %id.0, "password reset");

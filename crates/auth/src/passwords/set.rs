@@ -17,11 +17,11 @@ impl Auth {
     pub async fn password_set(&self, id: UserId, new: &str) -> Result<(), Error> {
         let user = self.user(id).await?.ok_or(Error::NotFound)?;
         let hash = self.password_hash(new, &user.email, user.name.as_deref()).await?;
-        let now = self.clock().now();
-        let until = self.access_expires_at(now);
+        let scribe = self.scribe();
+        let until = self.access_expires_at(scribe.at());
         let notice =
             self.errand(Kind::PasswordChanged, user.email, Some(id), facts(&Client::default()));
-        let set = storage::password_set(self.db(), id, hash, notice, now, until).await?;
+        let set = storage::password_set(self.db(), id, hash, notice, until, scribe).await?;
         let (generation, until) = set.ok_or(Error::NotFound)?;
         tracing::info!(user = %id.0, "password set");
         self.sessions().forget(Which::All(id));

@@ -7,9 +7,10 @@ use crate::{
         Purpose,
         storage::{links_drop, take},
     },
+    audit::{self, Act, Recorded, Scribe},
     mail::{Errand, storage::errand_add},
     revocation::{Revocation, storage::revoke},
-    sessions::{Which, storage::delete},
+    sessions::{Ended, Which, storage::delete},
     storage::Db,
     users::{Email, User, UserId},
 };
@@ -63,39 +64,38 @@ pub(crate) async fn password_change(
     old: String,
     new: String,
     notice: Option<Errand>,
-    now: Timestamp,
-) -> Result<Option<Vec<(Uuid, Timestamp)>>, Error> {
-    let ended = db
-        .transaction(move |tx| {
-            let (old, new, notice) = (old.clone(), new.clone(), notice.clone());
-            Box::pin(async move {
-                let changed = tx
-                    .execute(
-                        "UPDATE passwords SET hash = $3, changed_at = $4
+    scribe: Scribe,
+) -> Result<Option<Vec<Ended>>, Error> {
+    let now = scribe.at();
+    let ended = audit::act(db, move |tx| {
+        let (old, new, notice) = (old.clone(), new.clone(), notice.clone());
+        let scribe = scribe.clone();
+        Box::pin(async move {
+            let changed = tx
+                .execute(
+                    "UPDATE passwords SET hash = $3, changed_at = $4
                           WHERE user_id = $1 AND hash = $2",
-                        [id.0.into(), old.into(), new.into(), now.seconds().into()],
-                    )
-                    .await?;
-                if changed == 0 {
-                    return Ok(None);
-                }
-                // A login that has checked the old password and not yet begun its session begins none. No revocation
-                // tells of this generation: the tokens of the login that stays are good.
-                tx.execute(
-                    "UPDATE users SET generation = generation + 1 WHERE id = $1",
-                    [id.0.into()],
+                    [id.0.into(), old.into(), new.into(), now.seconds().into()],
                 )
                 .await?;
-                let ended = delete(tx, Which::AllBut(id, keep), now).await?;
-                let revocations: Vec<_> =
-                    ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();
-                revoke(tx, &revocations).await?;
-                links_drop(tx, id).await?;
-                errand_add(tx, notice.as_ref()).await?;
-                Ok(Some(ended))
-            })
+            if changed == 0 {
+                return Ok((None, Recorded::nothing()));
+            }
+            // A login that has checked the old password and not yet begun its session begins none. No revocation
+            // tells of this generation: the tokens of the login that stays are good.
+            tx.execute("UPDATE users SET generation = generation + 1 WHERE id = $1", [id.0.into()])
+                .await?;
+            let ended = delete(tx, Which::AllBut(id, keep), now).await?;
+            let revocations: Vec<_> = ended.iter().map(Ended::revocation).collect();
+            revoke(tx, &revocations).await?;
+            links_drop(tx, id).await?;
+            errand_add(tx, notice.as_ref()).await?;
+            let act = Act::PasswordChanged { sessions: ended.len() };
+            let recorded = scribe.record(tx, Some(id), Some(keep), &act).await?;
+            Ok((Some(ended), recorded))
         })
-        .await?;
+    })
+    .await?;
     Ok(ended)
 }
 
@@ -105,7 +105,6 @@ pub(crate) struct Reset {
     pub(crate) secret: SecretHash,
     pub(crate) hash: String,
     pub(crate) notice: Option<Errand>,
-    pub(crate) now: Timestamp,
     /// When an access token expires that is made now.
     pub(crate) until: Timestamp,
 }
@@ -116,12 +115,15 @@ pub(crate) struct Reset {
 pub(crate) async fn password_reset(
     db: &Db,
     reset: Reset,
+    scribe: Scribe,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
-    let done = db.transaction(move |tx| {
-        let Reset { secret, hash, notice, now, until } = reset.clone();
+    let now = scribe.at();
+    let done = audit::act(db, move |tx| {
+        let Reset { secret, hash, notice, until } = reset.clone();
+        let scribe = scribe.clone();
         Box::pin(async move {
             let Some((id, email)) = take(tx, secret, Purpose::Reset, now).await? else {
-                return Ok(None);
+                return Ok((None, Recorded::nothing()));
             };
             let raised = tx
                 .optional(
@@ -132,7 +134,7 @@ pub(crate) async fn password_reset(
                 .await?;
             let Some(raised) = raised else {
                 tx.roll_back();
-                return Ok(None);
+                return Ok((None, Recorded::nothing()));
             };
             tx.execute(
                 "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
@@ -144,11 +146,12 @@ pub(crate) async fn password_reset(
             let id = UserId(id);
             links_drop(tx, id).await?;
             let ended = delete(tx, Which::All(id), until).await?;
-            let until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+            let act = Act::PasswordReset { sessions: ended.len() };
+            let until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
             let generation = raised.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
             errand_add(tx, notice.as_ref()).await?;
-            Ok(Some((generation, until)))
+            Ok((Some((generation, until)), scribe.record(tx, Some(id), None, &act).await?))
         })
     });
     Ok(done.await?)
@@ -161,12 +164,12 @@ pub(crate) async fn password_set(
     id: UserId,
     hash: String,
     notice: Option<Errand>,
-    now: Timestamp,
     until: Timestamp,
+    scribe: Scribe,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
-    let set = db
-        .transaction(move |tx| {
-            let (hash, notice) = (hash.clone(), notice.clone());
+    let now = scribe.at();
+    let set = audit::act(db, move |tx| {
+            let (hash, notice, scribe) = (hash.clone(), notice.clone(), scribe.clone());
             Box::pin(async move {
                 let row = tx
                     .optional(
@@ -174,7 +177,7 @@ pub(crate) async fn password_set(
                         [id.0.into()],
                     )
                     .await?;
-                let Some(row) = row else { return Ok(None) };
+                let Some(row) = row else { return Ok((None, Recorded::nothing())) };
                 let generation = row.get("generation")?;
                 tx.execute(
                     "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
@@ -185,10 +188,11 @@ pub(crate) async fn password_set(
                 .await?;
                 links_drop(tx, id).await?;
                 let ended = delete(tx, Which::All(id), until).await?;
-                let until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                let act = Act::PasswordSet { sessions: ended.len() };
+                let until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
                 errand_add(tx, notice.as_ref()).await?;
-                Ok(Some((generation, until)))
+                Ok((Some((generation, until)), scribe.record(tx, Some(id), None, &act).await?))
             })
         })
         .await?;

@@ -196,11 +196,20 @@ impl Reader {
             });
             if forgot.elapsed() > FORGET {
                 forgot = Instant::now();
-                self.revocations.forget_expired(self.clock.now());
-                if let Err(error) = storage::revocations_purge(&self.db, self.clock.now()).await {
-                    tracing::warn!(%error, "revocations that have expired were not removed");
-                }
+                self.forget().await;
             }
+        }
+    }
+
+    /// Forgets what has expired, unless the time may come again in which it had not: the token of a login that ended
+    /// would be good again with it.
+    async fn forget(&self) {
+        if self.clock.may_go_back() {
+            return;
+        }
+        self.revocations.forget_expired(self.clock.now());
+        if let Err(error) = storage::revocations_purge(&self.db, self.clock.now()).await {
+            tracing::warn!(%error, "revocations that have expired were not removed");
         }
     }
 }
@@ -232,10 +241,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::users::UserId;
+    use crate::{MovableClock, users::UserId};
 
-    #[tokio::test]
-    async fn a_number_that_is_written_late_is_found() {
+    async fn reader(clock: Clock) -> Reader {
         let db = Db::open(&crate::storage::DbOptions::new("sqlite::memory:")).await.expect("open");
         db.execute(
             "CREATE TABLE revocations (number INTEGER PRIMARY KEY, session_id BLOB, user_id BLOB,
@@ -244,24 +252,47 @@ mod tests {
         )
         .await
         .expect("made");
-        let write = async |number: i64| {
-            let id = Uuid::from_u128(u128::try_from(number).expect("positive"));
-            db.execute(
-                "INSERT INTO revocations (number, session_id, expires_at) VALUES ($1, $2, 9)",
-                [number.into(), id.into()],
-            )
-            .await
-            .expect("written");
-        };
-        let revocations = Arc::new(Revocations::default());
-        let mut reader = Reader {
-            db: db.clone(),
-            clock: Clock::new(Timestamp::new(1)),
-            revocations: Arc::clone(&revocations),
+        Reader {
+            db,
+            clock,
+            revocations: Arc::default(),
             keys_changed: Arc::default(),
             highest: 0,
             missing: BTreeMap::new(),
+        }
+    }
+
+    /// Writes that a session ended, to be forgotten at second 9.
+    async fn write(db: &Db, number: i64) {
+        let id = Uuid::from_u128(u128::try_from(number).expect("positive"));
+        db.execute(
+            "INSERT INTO revocations (number, session_id, expires_at) VALUES ($1, $2, 9)",
+            [number.into(), id.into()],
+        )
+        .await
+        .expect("written");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_may_go_back_forgets_no_login_that_ended() {
+        let forgotten = async |clock: Clock| {
+            let mut reader = reader(clock).await;
+            write(&reader.db, 1).await;
+            reader.read().await.expect("read");
+            reader.forget().await;
+            let left = storage::revocations_after(&reader.db, 0).await.expect("read");
+            (reader.revocations.len(), left.len())
         };
+        assert_eq!(forgotten(Clock::new(Timestamp::new(8))).await, (1, 1));
+        assert_eq!(forgotten(Clock::new(Timestamp::new(9))).await, (0, 0));
+        assert_eq!(forgotten(Clock::movable(&MovableClock::default())).await, (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_number_that_is_written_late_is_found() {
+        let mut reader = reader(Clock::new(Timestamp::new(1))).await;
+        let (db, revocations) = (reader.db.clone(), Arc::clone(&reader.revocations));
+        let write = async |number: i64| write(&db, number).await;
         let knows =
             |number: u128| revocations.concern(Uuid::from_u128(number), UserId(Uuid::nil()), 0);
         // As after a start: what was removed before is not waited for without end.

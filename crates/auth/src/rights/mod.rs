@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Auth, Error,
-    audit::{self, Actor, Event},
+    audit::{Actor, Event, Filter},
     mail::Facts,
     passwords::recognise,
     sessions::{PER_USER, Session},
@@ -158,8 +158,8 @@ impl Auth {
         let held = storage::held(self.db(), &user, account).await?;
         let limit = usize::try_from(PER_USER).unwrap_or(usize::MAX).saturating_mul(2);
         let sessions = self.sessions_of(id, None, limit).await?;
-        let mut events =
-            audit::storage::events_of(self.db(), id, after, i64::from(EVENTS) + 1).await?;
+        let about = Filter { user: Some(id), ..Filter::default() };
+        let mut events = self.log().page(&about, after, EVENTS + 1).await?;
         let more = events.len() > usize::try_from(EVENTS).unwrap_or(usize::MAX);
         if more {
             events.pop();

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Ending, Session, Sessions, Which};
 use crate::{
     Auth, Error,
-    audit::By,
+    audit::{Actor, By, Cause},
     http::{
         Client, Json as Body,
         cookie::Presented,
@@ -112,6 +112,16 @@ impl Auth {
         Ok(self.acting(By::user(user, Some(session), client)))
     }
 
+    /// Refuses a request that a page of another site made a browser send, as the routes of an installation refuse it: for
+    /// an unsafe route of an application's own that asks for no credential. A program, which says nothing of where it is,
+    /// passes.
+    ///
+    /// # Errors
+    /// 403 `cross_site`.
+    pub fn refuse_cross_site(&self, method: &Method, headers: &HeaderMap) -> Result<(), Error> {
+        Ok(self.sessions().cross_site.check(method, headers, false)?)
+    }
+
     /// Begins a session and returns the header that hands it to the browser.
     pub(crate) async fn session_start(
         &self,
@@ -160,8 +170,13 @@ struct Logout {
 
 /// Ends the session of every credential that comes along: an access token, a refresh token, the cookie. One
 /// that is good is enough; an access token that has expired is no obstacle beside a refresh token.
-async fn logout(State(auth): State<Auth>, request: Request) -> Result<Response, Error> {
+async fn logout(
+    State(auth): State<Auth>,
+    client: Client,
+    request: Request,
+) -> Result<Response, Error> {
     let (parts, body) = request.into_parts();
+    let auth = auth.acting(By { actor: Actor::Owner, client, session: None });
     let sessions = auth.sessions();
     let (by_header, clears_cookie) = if parts.headers.contains_key(AUTHORIZATION) {
         let caller = auth.logout_guard().authenticate(&parts).await;
@@ -187,7 +202,7 @@ async fn logout(State(auth): State<Auth>, request: Request) -> Result<Response, 
         (Err(_), Some(token)) => ending.push(token),
         (Err(denied), None) => return Err(denied.into()),
     }
-    let ended = auth.end_all(&ending).await?;
+    let ended = auth.end_all(&ending, Cause::Logout).await?;
     let answer = Json(Revoked::from(ended));
     if clears_cookie {
         return Ok(([(SET_COOKIE, auth.sessions().cookie.clear()?)], answer).into_response());
@@ -271,16 +286,23 @@ pub(crate) async fn logins(
 async fn end_one(
     State(auth): State<Auth>,
     caller: Principal,
+    client: Client,
     Path(id): Path<String>,
 ) -> Result<Json<Revoked>, Error> {
     let (user, _) = caller_session(&caller)?;
+    let auth = auth.acting_for(&caller, client)?;
     // A text that is no id names no session.
     let id = Uuid::try_parse(&id).map_err(|_| Error::NotFound)?;
     let ending = auth.session_end(user, id).await?.ok_or(Error::NotFound)?;
     Ok(Json(ending.into()))
 }
 
-async fn end_others(State(auth): State<Auth>, caller: Principal) -> Result<Json<Revoked>, Error> {
+async fn end_others(
+    State(auth): State<Auth>,
+    caller: Principal,
+    client: Client,
+) -> Result<Json<Revoked>, Error> {
     let (user, current) = caller_session(&caller)?;
+    let auth = auth.acting_for(&caller, client)?;
     Ok(Json(auth.sessions_end_others(user, current).await?.into()))
 }

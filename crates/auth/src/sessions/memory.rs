@@ -7,16 +7,20 @@ use std::{
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, Dead, Page, Refused, Session, SessionStore, Which};
-use crate::{Error, secret::SecretHash, users::UserId};
+use super::{
+    Answer, Begun, Dead, Ended, Page, Refused, Session, SessionStore, Which, storage::login_record,
+};
+use crate::{Error, audit::Scribe, secret::SecretHash, storage::Db, users::UserId};
 
 /// Sessions that one account may have at once; a further login ends the oldest. The memory of this store
 /// is bounded by the accounts, not by how often somebody logs in.
 const PER_USER: usize = 1_000;
 
-/// Sessions in the memory of this process: gone when it ends.
-#[derive(Default)]
-pub(crate) struct MemorySessions(Mutex<Table>);
+/// Sessions in the memory of this process: gone when it ends. Their events are in the database all the same.
+pub(crate) struct MemorySessions {
+    table: Mutex<Table>,
+    db: Db,
+}
 
 #[derive(Default)]
 struct Table {
@@ -37,6 +41,19 @@ impl Table {
         Some(session)
     }
 
+    fn named(&self, which: Which) -> Vec<(SecretHash, &Session)> {
+        let (user, is_named): (_, &dyn Fn(Uuid) -> bool) = match &which {
+            Which::Own(user, id) => (user, &|own| own == *id),
+            Which::AllBut(user, keep) => (user, &|own| own != *keep),
+            Which::All(user) => (user, &|_| true),
+            // Only tokens name a session without its user, and theirs is in the database.
+            Which::One(_) => return Vec::new(),
+        };
+        let own = self.by_user.get(user).into_iter().flatten();
+        let own = own.filter_map(|secret| Some((*secret, self.sessions.get(secret)?)));
+        own.filter(|(_, session)| is_named(session.id)).collect()
+    }
+
     fn insert(&mut self, session: Session, secret: SecretHash, dead: Dead) {
         let own = self.by_user.get(&session.user_id).cloned().unwrap_or_default();
         let surplus = (own.len() + 1).saturating_sub(PER_USER);
@@ -52,8 +69,12 @@ impl Table {
 }
 
 impl MemorySessions {
+    pub(crate) fn new(db: Db) -> Self {
+        Self { table: Mutex::default(), db }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,11 +83,19 @@ fn answer<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
 }
 
 impl SessionStore for MemorySessions {
-    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>> {
-        let mut table = self.table();
-        let replaced = begun.replaced.and_then(|secret| table.remove(secret));
-        table.insert(begun.session, begun.secret, begun.dead);
-        answer(Ok(replaced.map(|session| session.id)))
+    fn create(&self, begun: Begun, scribe: Scribe) -> Answer<'_, Result<Option<Uuid>, Refused>> {
+        Box::pin(async move {
+            let Session { id, user_id, .. } = begun.session;
+            let named = begun.replaced.and_then(|secret| {
+                let table = self.table();
+                table.sessions.get(&secret).map(|session| (session.id, session.user_id))
+            });
+            login_record(&self.db, scribe, (id, user_id), named).await?;
+            let mut table = self.table();
+            let replaced = begun.replaced.and_then(|secret| table.remove(secret));
+            table.insert(begun.session, begun.secret, begun.dead);
+            Ok(Ok(replaced.map(|session| session.id)))
+        })
     }
 
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>> {
@@ -89,23 +118,25 @@ impl SessionStore for MemorySessions {
         answer(own.take(page.limit).cloned().collect())
     }
 
-    fn forget(&self, which: Which) -> Vec<Uuid> {
-        let (user, ends): (_, &dyn Fn(Uuid) -> bool) = match &which {
-            Which::Own(user, id) => (user, &|own| own == *id),
-            Which::AllBut(user, keep) => (user, &|own| own != *keep),
-            Which::All(user) => (user, &|_| true),
-            // Only tokens name a session without its user, and theirs is in the database.
-            Which::One(_) => return Vec::new(),
+    fn held(&self, which: Which) -> Vec<Ended> {
+        let table = self.table();
+        // There are no access tokens that would outlive them.
+        let ended = |(_, session): (_, &Session)| Ended {
+            id: session.id,
+            user: Some(session.user_id),
+            until: session.last_used_at,
         };
+        table.named(which).into_iter().map(ended).collect()
+    }
+
+    fn forget(&self, which: Which) -> Vec<Uuid> {
         let mut table = self.table();
-        let own = table.by_user.get(user).cloned().unwrap_or_default();
-        let mut forgotten = Vec::new();
-        for secret in own {
-            if table.sessions.get(&secret).is_some_and(|session| ends(session.id)) {
-                forgotten.extend(table.remove(secret).map(|session| session.id));
-            }
-        }
-        forgotten
+        let named: Vec<_> =
+            table.named(which).into_iter().map(|(secret, session)| (secret, session.id)).collect();
+        named
+            .into_iter()
+            .map(|(secret, id)| table.remove(secret).map_or(id, |own| own.id))
+            .collect()
     }
 }
 
@@ -116,9 +147,9 @@ mod tests {
     use super::*;
     use crate::secret::OpaqueSecret;
 
-    #[tokio::test]
-    async fn an_account_keeps_its_thousand_newest_sessions() {
-        let store = MemorySessions::default();
+    #[test]
+    fn an_account_keeps_its_thousand_newest_sessions() {
+        let mut table = Table::default();
         let user_id = UserId(Uuid::nil());
         let dead = Dead { created_before: 0, used_before: 0 };
         let mut secrets = Vec::new();
@@ -132,14 +163,9 @@ mod tests {
                 address: None,
             };
             let secret = OpaqueSecret::generate().expect("randomness").hash();
-            store
-                .create(Begun { session, secret, generation: 0, replaced: None, dead })
-                .await
-                .expect("created")
-                .expect("the store knows no accounts");
+            table.insert(session, secret, dead);
             secrets.push(secret);
         }
-        let table = store.table();
         assert_eq!(table.sessions.len(), PER_USER);
         assert!(!table.sessions.contains_key(&secrets[49]));
         assert!(table.sessions.contains_key(&secrets[50]));

@@ -17,6 +17,7 @@ use self::{
 };
 use crate::{
     Auth, Clock, Error,
+    audit::{Actor, Cause, Scribe},
     config::{self, Store, WhenStale},
     http::{Client, cookie::SessionCookie, csrf::CrossSite},
     revocation::{self, Revocation, Revocations},
@@ -59,7 +60,7 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 
 pub(crate) trait SessionStore: Send + Sync {
     /// Begins a session, and ends the one it replaces and this user's dead ones. Returns the id of the replaced
     /// one, if there was one; `Err` when there is no such user, or none who may log in.
-    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>>;
+    fn create(&self, begun: Begun, scribe: Scribe) -> Answer<'_, Result<Option<Uuid>, Refused>>;
 
     /// The session with this secret, dead or alive.
     fn find(&self, secret: SecretHash) -> Answer<'_, Option<Session>>;
@@ -69,6 +70,9 @@ pub(crate) trait SessionStore: Send + Sync {
 
     /// A page of this user's live sessions, the newest first.
     fn list(&self, page: Page) -> Answer<'_, Vec<Session>>;
+
+    /// The sessions that are held outside of the database.
+    fn held(&self, which: Which) -> Vec<Ended>;
 
     /// Forgets sessions that are held outside of the database, whose step has been taken, and returns their ids.
     fn forget(&self, which: Which) -> Vec<Uuid>;
@@ -110,6 +114,22 @@ pub(crate) enum Which {
     AllBut(UserId, Uuid),
     /// All of this user.
     All(UserId),
+}
+
+/// A session that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) id: Uuid,
+    /// Whose it was, where that is known.
+    pub(crate) user: Option<UserId>,
+    /// By when its access tokens have expired.
+    pub(crate) until: Timestamp,
+}
+
+impl Ended {
+    pub(crate) fn revocation(&self) -> Revocation {
+        Revocation::of_session(self.id, self.until)
+    }
 }
 
 /// The end of sessions, as an answer tells it.
@@ -182,7 +202,7 @@ impl Sessions {
         let idle = seconds(config.sessions.idle);
         let store: Box<dyn SessionStore> = match config.sessions.store {
             Store::Database => Box::new(DatabaseSessions::new(db.clone())),
-            Store::Memory => Box::new(MemorySessions::default()),
+            Store::Memory => Box::new(MemorySessions::new(db.clone())),
         };
         Self {
             store,
@@ -306,7 +326,8 @@ impl Auth {
             dead: sessions.dead(now),
         };
         // The account may have gone, or been disabled, since its password was checked.
-        let Ok(replaced) = sessions.store.create(begun).await? else {
+        let scribe = self.scribe_of(Actor::Owner, client);
+        let Ok(replaced) = sessions.store.create(begun, scribe).await? else {
             return Err(Error::InvalidCredentials);
         };
         if let Some(replaced) = replaced {
@@ -357,7 +378,7 @@ impl Auth {
     /// # Errors
     /// Storage errors.
     pub async fn session_end(&self, user: UserId, id: Uuid) -> Result<Option<Ending>, Error> {
-        let ending = self.end(Which::Own(user, id)).await?;
+        let ending = self.end_all(&[Which::Own(user, id)], Cause::Ended).await?;
         Ok(Some(ending).filter(|ending| !ending.sessions.is_empty()))
     }
 
@@ -366,22 +387,21 @@ impl Auth {
     /// # Errors
     /// Storage errors.
     pub async fn sessions_end_others(&self, user: UserId, keep: Uuid) -> Result<Ending, Error> {
-        self.end(Which::AllBut(user, keep)).await
-    }
-
-    async fn end(&self, which: Which) -> Result<Ending, Error> {
-        self.end_all(&[which]).await
+        self.end_all(&[Which::AllBut(user, keep)], Cause::Ended).await
     }
 
     /// Ends sessions in one step with the revocation that makes it known; in effect here when this returns.
-    pub(crate) async fn end_all(&self, which: &[Which]) -> Result<Ending, Error> {
+    pub(crate) async fn end_all(&self, which: &[Which], reason: Cause) -> Result<Ending, Error> {
         let now = self.clock().now();
         let until = self.access_expires_at(now);
         // What has ended already is not written again, however often it is asked for.
         let (mut ended, mut new) = (Vec::new(), Vec::new());
         for which in which {
             let known = match which {
-                Which::One(id) => self.revocations().ended_session(*id).map(|until| (*id, until)),
+                Which::One(id) => {
+                    let until = self.revocations().ended_session(*id);
+                    until.map(|until| Ended { id: *id, user: None, until })
+                }
                 Which::Own(..) | Which::AllBut(..) | Which::All(_) => None,
             };
             match known {
@@ -390,7 +410,11 @@ impl Auth {
             }
         }
         if !new.is_empty() {
-            ended.extend(storage::sessions_end(self.db(), new, now, until).await?);
+            let store = &self.sessions().store;
+            let held = new.iter().flat_map(|which| store.held(*which)).collect();
+            let end = storage::End { which: new, held, reason, now, until };
+            let step = storage::sessions_end(self.db(), end, self.scribe());
+            ended.extend(step.await?);
         }
         Ok(self.ended(ended, which, now).await)
     }
@@ -398,18 +422,18 @@ impl Auth {
     /// Puts into effect here what has ended in the database.
     pub(crate) async fn ended(
         &self,
-        mut ended: Vec<(Uuid, Timestamp)>,
+        mut ended: Vec<Ended>,
         which: &[Which],
         now: Timestamp,
     ) -> Ending {
         let forgotten = which.iter().flat_map(|which| self.sessions().forget(*which));
-        ended.extend(forgotten.map(|id| (id, now)));
-        self.revocations().add(ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)));
-        for (session, _) in &ended {
-            tracing::info!(%session, "session ended");
+        ended.extend(forgotten.map(|id| Ended { id, user: None, until: now }));
+        self.revocations().add(ended.iter().map(Ended::revocation));
+        for Ended { id, .. } in &ended {
+            tracing::info!(session = %id, "session ended");
         }
-        let access_expires_at = ended.iter().map(|(_, until)| *until).max();
-        let mut sessions: Vec<Uuid> = ended.into_iter().map(|(id, _)| id).collect();
+        let access_expires_at = ended.iter().map(|ended| ended.until).max();
+        let mut sessions: Vec<Uuid> = ended.into_iter().map(|ended| ended.id).collect();
         sessions.sort_unstable();
         sessions.dedup();
         Ending {

@@ -1,9 +1,10 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, Dead, PER_USER, Page, Refused, Session, SessionStore, Which};
+use super::{Answer, Begun, Dead, Ended, PER_USER, Page, Refused, Session, SessionStore, Which};
 use crate::{
     Error,
+    audit::{self, Act, Cause, Proof, Recorded, Scribe},
     jobs::BATCH,
     revocation::{Revocation, storage::revoke},
     secret::SecretHash,
@@ -21,8 +22,9 @@ impl DatabaseSessions {
 }
 
 impl SessionStore for DatabaseSessions {
-    fn create(&self, begun: Begun) -> Answer<'_, Result<Option<Uuid>, Refused>> {
+    fn create(&self, begun: Begun, scribe: Scribe) -> Answer<'_, Result<Option<Uuid>, Refused>> {
         let Begun { session, secret, generation, replaced, dead } = begun;
+        let id = session.id;
         let (user_id, now) = (session.user_id.0, session.created_at);
         let row = [
             session.id.into(),
@@ -35,8 +37,8 @@ impl SessionStore for DatabaseSessions {
             generation.into(),
             false.into(),
         ];
-        let work = self.0.transaction(move |tx| {
-            let row = row.clone();
+        let work = audit::act(&self.0, move |tx| {
+            let (row, scribe) = (row.clone(), scribe.clone());
             Box::pin(async move {
                 tx.execute(
                     "DELETE FROM sessions
@@ -60,19 +62,23 @@ impl SessionStore for DatabaseSessions {
                     row,
                 )
                 .await?;
-                let Some(replaced) = replaced.filter(|_| begun > 0) else {
-                    return Ok(if begun > 0 { Ok(None) } else { Err(Refused) });
-                };
+                if begun == 0 {
+                    return Ok((Err(Refused), Recorded::nothing()));
+                }
+                let act = Act::LoginSucceeded { proof: Proof::Cookie };
+                let recorded = scribe.record(tx, Some(UserId(user_id)), Some(id), &act).await?;
+                let Some(replaced) = replaced else { return Ok((Ok(None), recorded)) };
                 let gone = tx
                     .optional(
-                        "DELETE FROM sessions WHERE secret_hash = $1 RETURNING id",
+                        "DELETE FROM sessions WHERE secret_hash = $1 RETURNING id, user_id",
                         [replaced.as_bytes().into()],
                     )
                     .await?;
-                let gone: Option<Uuid> = gone.map(|row| row.get("id")).transpose()?;
-                let revocation = gone.map(|id| Revocation::of_session(id, now));
-                revoke(tx, revocation.as_slice()).await?;
-                Ok(Ok(gone))
+                let Some(gone) = gone else { return Ok((Ok(None), recorded)) };
+                let (id, owner) = (gone.get("id")?, UserId(gone.get("user_id")?));
+                revoke(tx, &[Revocation::of_session(id, now)]).await?;
+                let act = Act::SessionEnded { reason: Cause::Replaced };
+                Ok((Ok(Some(id)), scribe.record(tx, Some(owner), Some(id), &act).await?))
             })
         });
         Box::pin(async move { Ok(work.await?) })
@@ -119,6 +125,10 @@ impl SessionStore for DatabaseSessions {
                 .await?;
             rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()
         })
+    }
+
+    fn held(&self, _: Which) -> Vec<Ended> {
+        Vec::new()
     }
 
     fn forget(&self, _: Which) -> Vec<Uuid> {
@@ -170,63 +180,93 @@ pub(super) async fn sessions_by_tokens(db: &Db, page: Page) -> Result<Vec<Sessio
     rows.iter().map(|row| Ok(Session::from_row(row)?)).collect()
 }
 
-/// Ends sessions, by cookie and by tokens, and revokes them in the same step. Returns each with the time by
-/// which its access tokens have expired, which is at most `access_expires_at` where no row tells.
-///
-/// One that is named without its user ends also when there is no row of it: its tokens may be alive.
-pub(crate) async fn sessions_end(
-    db: &Db,
-    which: Vec<Which>,
-    now: Timestamp,
-    access_expires_at: Timestamp,
-) -> Result<Vec<(Uuid, Timestamp)>, Error> {
-    let ended = db
-        .transaction(move |tx| {
-            let which = which.clone();
-            Box::pin(async move {
-                let mut ended = Vec::new();
-                for which in which {
-                    let mut deleted = delete(tx, which, now).await?;
-                    if let (Which::One(id), true) = (which, deleted.is_empty()) {
-                        deleted.push((id, access_expires_at));
-                    }
-                    ended.append(&mut deleted);
-                }
-                let revocations: Vec<_> =
-                    ended.iter().map(|(id, until)| Revocation::of_session(*id, *until)).collect();
-                revoke(tx, &revocations).await?;
-                Ok(ended)
-            })
-        })
-        .await?;
-    Ok(ended)
+/// Sessions that are to end.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) which: Vec<Which>,
+    /// Those of them that are held outside of the database.
+    pub(super) held: Vec<Ended>,
+    pub(super) reason: Cause,
+    pub(super) now: Timestamp,
+    /// When access tokens have expired at the latest, where no row tells.
+    pub(super) until: Timestamp,
 }
 
-/// Removes the rows of sessions. Returns each with the time by which its access tokens have expired.
+/// Ends sessions, by cookie and by tokens, and revokes them in the same step.
+///
+/// One that is named without its user ends also when there is no row of it: its tokens may be alive.
+pub(super) async fn sessions_end(db: &Db, end: End, scribe: Scribe) -> Result<Vec<Ended>, Error> {
+    let ended = audit::act(db, move |tx| {
+        let (end, scribe) = (end.clone(), scribe.clone());
+        Box::pin(async move {
+            let End { which, held: mut ended, reason, now, until } = end;
+            for which in which {
+                let mut deleted = delete(tx, which, now).await?;
+                if let (Which::One(id), true) = (which, deleted.is_empty()) {
+                    deleted.push(Ended { id, user: None, until });
+                }
+                ended.append(&mut deleted);
+            }
+            let revocations: Vec<_> = ended.iter().map(Ended::revocation).collect();
+            revoke(tx, &revocations).await?;
+            let mut recorded = Recorded::nothing();
+            for Ended { id, user, .. } in &ended {
+                recorded =
+                    scribe.record(tx, *user, Some(*id), &Act::SessionEnded { reason }).await?;
+            }
+            Ok((ended, recorded))
+        })
+    });
+    Ok(ended.await?)
+}
+
+/// Writes down a login whose session is held outside of the database, and the end of the one that it replaces.
+pub(super) async fn login_record(
+    db: &Db,
+    scribe: Scribe,
+    began: (Uuid, UserId),
+    replaced: Option<(Uuid, UserId)>,
+) -> Result<(), Error> {
+    let recorded = audit::act(db, move |tx| {
+        let scribe = scribe.clone();
+        Box::pin(async move {
+            let act = Act::LoginSucceeded { proof: Proof::Cookie };
+            let mut recorded = scribe.record(tx, Some(began.1), Some(began.0), &act).await?;
+            if let Some((id, owner)) = replaced {
+                let act = Act::SessionEnded { reason: Cause::Replaced };
+                recorded = scribe.record(tx, Some(owner), Some(id), &act).await?;
+            }
+            Ok(((), recorded))
+        })
+    });
+    Ok(recorded.await?)
+}
+
+/// Removes the rows of sessions, and returns what ended.
 pub(crate) async fn delete(
     tx: &mut Tx,
     which: Which,
     now: Timestamp,
-) -> Result<Vec<(Uuid, Timestamp)>, StorageError> {
+) -> Result<Vec<Ended>, StorageError> {
     let (by_tokens, by_cookie) = match which {
         Which::One(id) => (
             tx.all(
                 "DELETE FROM refresh_tokens WHERE session_id = $1
-                 RETURNING session_id AS id, access_expires_at",
+                 RETURNING session_id AS id, user_id, access_expires_at",
                 [id.into()],
             )
             .await?,
-            tx.all("DELETE FROM sessions WHERE id = $1 RETURNING id", [id.into()]).await?,
+            tx.all("DELETE FROM sessions WHERE id = $1 RETURNING id, user_id", [id.into()]).await?,
         ),
         Which::Own(user, id) => (
             tx.all(
                 "DELETE FROM refresh_tokens WHERE session_id = $1 AND user_id = $2
-                 RETURNING session_id AS id, access_expires_at",
+                 RETURNING session_id AS id, user_id, access_expires_at",
                 [id.into(), user.0.into()],
             )
             .await?,
             tx.all(
-                "DELETE FROM sessions WHERE id = $1 AND user_id = $2 RETURNING id",
+                "DELETE FROM sessions WHERE id = $1 AND user_id = $2 RETURNING id, user_id",
                 [id.into(), user.0.into()],
             )
             .await?,
@@ -234,12 +274,12 @@ pub(crate) async fn delete(
         Which::AllBut(user, keep) => (
             tx.all(
                 "DELETE FROM refresh_tokens WHERE user_id = $1 AND session_id <> $2
-                 RETURNING session_id AS id, access_expires_at",
+                 RETURNING session_id AS id, user_id, access_expires_at",
                 [user.0.into(), keep.into()],
             )
             .await?,
             tx.all(
-                "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id",
+                "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id, user_id",
                 [user.0.into(), keep.into()],
             )
             .await?,
@@ -247,20 +287,25 @@ pub(crate) async fn delete(
         Which::All(user) => (
             tx.all(
                 "DELETE FROM refresh_tokens WHERE user_id = $1
-                 RETURNING session_id AS id, access_expires_at",
+                 RETURNING session_id AS id, user_id, access_expires_at",
                 [user.0.into()],
             )
             .await?,
-            tx.all("DELETE FROM sessions WHERE user_id = $1 RETURNING id", [user.0.into()]).await?,
+            tx.all(
+                "DELETE FROM sessions WHERE user_id = $1 RETURNING id, user_id",
+                [user.0.into()],
+            )
+            .await?,
         ),
     };
     let mut ended = Vec::with_capacity(by_tokens.len() + by_cookie.len());
     for row in by_tokens {
-        let until: i64 = row.get("access_expires_at")?;
-        ended.push((row.get("id")?, Timestamp::new(until)));
+        let until = Timestamp::new(row.get("access_expires_at")?);
+        ended.push(Ended { id: row.get("id")?, user: Some(UserId(row.get("user_id")?)), until });
     }
     for row in by_cookie {
-        ended.push((row.get("id")?, now));
+        let user = Some(UserId(row.get("user_id")?));
+        ended.push(Ended { id: row.get("id")?, user, until: now });
     }
     Ok(ended)
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{PASSWORD, Place, TestAuth, conformance::account, letters::Letters, logins::bearer};
 use crate::{
     Auth, Client, Config, Error, OpaqueSecret,
-    audit::{self, Act, Actor, By, Recorded, act},
+    audit::{Act, Actor, By, Filter, Recorded, act},
     config::Store,
     passwords,
     rights::EVENTS,
@@ -39,7 +39,9 @@ async fn named(test: &TestAuth, email: &str, name: Option<&str>, roles: &[&str])
         pending: false,
         created_at: test.auth.clock().now(),
     };
-    storage::user_create(test.auth.db(), &user, "hash".to_owned()).await.unwrap();
+    let act = Act::UserCreated { roles: user.roles.clone() };
+    let hash = "hash".to_owned();
+    storage::user_create(test.auth.db(), &user, hash, test.auth.scribe(), act).await.unwrap();
     user
 }
 
@@ -327,7 +329,8 @@ pub async fn the_first_administrator_is_made_once(place: Place) {
     assert!(is_invalid(&claim(&test, &token, "b@example.com").await));
     assert_eq!(invite(&test).await, None);
     // It is recorded as the act of the account that it made.
-    let events = audit::storage::events_of(test.auth.db(), user.id, None, 10).await.unwrap();
+    let about = Filter { user: Some(user.id), ..Filter::default() };
+    let events = test.auth.log().page(&about, None, 10).await.unwrap();
     let event = events.iter().find(|event| event.kind == "administrator.claimed").unwrap();
     assert_eq!(event.actor, Actor::Owner);
 }

@@ -75,9 +75,9 @@ fn new_user(email: &str) -> NewUser<'_> {
 pub async fn an_account_is_found_as_it_was_made(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let (db, user) = (test.auth.db(), somebody(&test, "a@example.com"));
-    users::storage::user_create(db, &user, "hash".to_owned()).await.unwrap();
+    crate::testing::user_add(db, &user, "hash".to_owned()).await.unwrap();
     let other = User { name: None, disabled: true, ..somebody(&test, "b@example.com") };
-    users::storage::user_create(db, &other, "other".to_owned()).await.unwrap();
+    crate::testing::user_add(db, &other, "other".to_owned()).await.unwrap();
     for user in [user, other] {
         let found = users::storage::user_by_id(db, user.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&user));
@@ -95,9 +95,9 @@ pub async fn an_account_is_made_whole_or_not_at_all(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let db = test.auth.db();
     let first = somebody(&test, "a@example.com");
-    users::storage::user_create(db, &first, "first".to_owned()).await.unwrap();
+    crate::testing::user_add(db, &first, "first".to_owned()).await.unwrap();
     let second = somebody(&test, "a@example.com");
-    let refused = users::storage::user_create(db, &second, "second".to_owned()).await;
+    let refused = crate::testing::user_add(db, &second, "second".to_owned()).await;
     assert!(matches!(refused, Err(Error::EmailTaken)));
     assert_eq!(users::storage::user_by_id(db, second.id).await.unwrap(), None);
     let rows = db.all("SELECT user_id FROM passwords", []).await.unwrap();
@@ -111,7 +111,7 @@ pub async fn one_of_many_equal_registrations_wins(place: Place) {
         let test = test.clone();
         tokio::spawn(async move {
             let user = somebody(&test, "a@example.com");
-            users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await
+            crate::testing::user_add(test.auth.db(), &user, "hash".to_owned()).await
         })
     });
     let mut made = 0;
@@ -363,7 +363,7 @@ pub async fn a_weaker_hash_is_replaced_at_login(place: Place) {
     // echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -l 32
     let weaker =
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-    users::storage::user_create(db, &user, weaker.to_owned()).await.unwrap();
+    crate::testing::user_add(db, &user, weaker.to_owned()).await.unwrap();
     let tokens = test.auth.tokens_create(&user, &Client::default()).await.unwrap();
     let hash =
         || async { passwords::storage::password_by_user(db, user.id).await.unwrap().unwrap() };
@@ -459,6 +459,6 @@ pub(super) async fn account(test: &TestAuth) -> User {
     let email = format!("{}@example.com", test.auth.ids().next());
     let roles = Roles::new(&["user"], &Config::default().accounts.roles).unwrap();
     let user = User { roles, ..somebody(test, &email) };
-    users::storage::user_create(test.auth.db(), &user, "hash".to_owned()).await.unwrap();
+    crate::testing::user_add(test.auth.db(), &user, "hash".to_owned()).await.unwrap();
     user
 }

@@ -46,6 +46,19 @@ pub async fn the_lease_of_a_dead_instance_passes_on(place: Place) {
     assert!(alive.auth.run_job("sweep").await.unwrap());
 }
 
+/// The lease of an instance whose clock was far ahead passes to one whose clock is right, and not one of a clock that is a
+/// little ahead.
+pub async fn a_lease_from_the_future_keeps_nobody_from_the_work(place: Place) {
+    let (ahead, right) =
+        (TestAuth::new(&place).await.unwrap(), TestAuth::new(&place).await.unwrap());
+    ahead.clock.advance(Duration::from_secs(300));
+    assert!(ahead.auth.run_job("sweep").await.unwrap());
+    assert!(!right.auth.run_job("sweep").await.unwrap());
+    ahead.clock.advance(Duration::from_secs(86_400));
+    assert!(ahead.auth.run_job("sweep").await.unwrap());
+    assert!(right.auth.run_job("sweep").await.unwrap());
+}
+
 /// Logins that have run out are swept, whosever they are and however many; those alive stay.
 pub async fn dead_logins_are_swept(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();

@@ -15,7 +15,6 @@ use futures_util::future::join_all;
 use super::{PASSWORD, Place, TestAuth, TestClock};
 use crate::{
     Auth, Client, Config, Error,
-    limits::Attempt,
     users::{Email, NewUser, User},
 };
 
@@ -44,7 +43,7 @@ fn seconds(seconds: u64) -> Duration {
 /// # Errors
 /// [`Error::RateLimited`] when it was not let in, or not told that it is wrong; storage errors.
 pub async fn guess_wrong(auth: &Auth, email: &str, client: &Client) -> Result<(), Error> {
-    auth.limits().login(email, client).await?.wrong().await
+    auth.limits().login(email, client).await?.wrong(crate::testing::refusal()).await
 }
 
 /// Makes a right guess, in the same way.
@@ -117,7 +116,9 @@ async fn at_once(instances: &[TestAuth], guesses: &[(String, Client)]) -> usize 
             under_way.push(attempt.unwrap());
         }
     }
-    let outcomes = join_all(under_way.into_iter().map(Attempt::wrong)).await;
+    let outcomes =
+        join_all(under_way.into_iter().map(|attempt| attempt.wrong(crate::testing::refusal())))
+            .await;
     outcomes.into_iter().filter(|outcome| wait(outcome.as_ref().map_err(again)).is_none()).count()
 }
 
@@ -413,7 +414,7 @@ pub async fn a_guess_that_was_under_way_too_long_learns_nothing(place: Place) {
     for _ in 0..9 {
         assert_eq!(wrong(&there.auth, email, &client).await, None);
     }
-    assert_eq!(wait(later.wrong().await), None);
+    assert_eq!(wait(later.wrong(crate::testing::refusal()).await), None);
     assert_eq!(wait(late.right().await), Some(1));
 }
 
@@ -484,7 +485,7 @@ pub async fn an_outage_is_no_way_around(place: Place) {
         assert!(unavailable(limits.login(email, &at(1)).await.map(drop)));
         assert!(unavailable(limits.admit(&at(3)).await));
     }
-    assert!(unavailable(first.wrong().await));
+    assert!(unavailable(first.wrong(crate::testing::refusal()).await));
     assert!(unavailable(second.right().await));
     test.auth.db().set_unavailable(false);
     // Those that nothing came of were not counted.

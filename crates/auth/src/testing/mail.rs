@@ -17,7 +17,7 @@ use crate::{
     Auth, Client, Clock, Config,
     mail::storage::{CLAIM, errand_take, errands_due, errands_waiting},
     storage::Db,
-    users::{self, Email, NewUser, User, UserId},
+    users::{Email, NewUser, User, UserId},
 };
 
 /// As long as it may take on a busy machine until something that has to come has come.
@@ -147,7 +147,7 @@ pub async fn two_instances_send_each_letter_once(place: Place) {
     for email in &emails[1..] {
         let (id, email) = (UserId(here.auth.ids().next()), Email::parse(email).unwrap());
         let user = User { id, email, ..first.clone() };
-        users::storage::user_create(&place.db, &user, "hash".to_owned()).await.unwrap();
+        crate::testing::user_add(&place.db, &user, "hash".to_owned()).await.unwrap();
     }
     for (number, email) in emails.iter().enumerate() {
         forgot(if number % 2 == 0 { &here } else { &there }, email).await;

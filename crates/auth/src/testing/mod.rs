@@ -21,7 +21,15 @@ pub use self::{
     clock::TestClock,
     place::{Place, administer, open},
 };
-use crate::{Auth, Clock, Config, Error};
+use std::sync::Arc;
+
+use crate::{
+    Auth, Clock, Config, Error, Ids,
+    audit::{Act, Failure, Scribe},
+    limits::Refusal,
+    storage::Db,
+    users::{self, User},
+};
 
 /// A password that meets the rules.
 pub const PASSWORD: &str = "four unrelated gravel words";
@@ -61,4 +69,21 @@ impl TestAuth {
     pub async fn new(place: &Place) -> Result<Self, Error> {
         Self::with(place, Config::default()).await
     }
+}
+
+/// Records on nobody's behalf, now by this machine's clock.
+pub(crate) fn scribe() -> Scribe {
+    let clock = Clock::system();
+    Scribe::new(&Ids::new(clock.clone()), clock.now(), Arc::default())
+}
+
+/// What is recorded of an attempt at an account that there is not.
+pub(crate) fn refusal() -> Refusal {
+    let act = Act::LoginFailed { reason: Failure::AccountUnknown };
+    Refusal { scribe: scribe(), user: None, act }
+}
+
+/// Puts an account into the table as it is.
+pub(crate) async fn user_add(db: &Db, user: &User, hash: String) -> Result<(), Error> {
+    users::storage::user_create(db, user, hash, scribe(), Act::UserRegistered).await
 }

@@ -20,6 +20,7 @@ pub(crate) use self::refresh::RefreshTokens;
 use self::storage::{Attempt, Begun, Refreshed};
 use crate::{
     Auth, Error,
+    audit::Actor,
     http::Client,
     sessions::{Dead, seconds},
     users::User,
@@ -101,7 +102,8 @@ impl Auth {
             dead: self.tokens_dead(now),
         };
         // The account may have gone, or been disabled, since its password was checked.
-        if !storage::session_begin(self.db(), begun).await? {
+        let scribe = self.scribe_of(Actor::Owner, client);
+        if !storage::session_begin(self.db(), begun, scribe).await? {
             return Err(Error::InvalidCredentials);
         }
         tracing::info!(user = %user.id.0, session = %session.id, "session began");
@@ -126,7 +128,8 @@ impl Auth {
             address: client.address,
             dead: self.tokens_dead(now),
         };
-        match storage::refresh(self.db(), attempt).await? {
+        let scribe = self.scribe_of(Actor::Owner, client);
+        match storage::refresh(self.db(), attempt, scribe).await? {
             Refreshed::Answered { user, newest, created_at, used_at } => {
                 self.tokens(&user, newest, now, created_at, used_at)
             }

@@ -5,11 +5,12 @@ use jwt::Timestamp;
 use super::refresh::{FirstUses, RefreshToken, Use};
 use crate::{
     Error,
+    audit::{self, Act, Proof, Recorded, Scribe},
     jobs::BATCH,
     revocation::{Revocation, storage::revoke},
     sessions::{Dead, PER_USER, Session},
     storage::Db,
-    users::User,
+    users::{User, UserId},
 };
 
 /// A login by tokens that begins.
@@ -47,9 +48,9 @@ pub(crate) enum Refreshed {
 
 /// Begins a session and ends this user's dead ones; `false` when there is no such user, or the account was
 /// disabled or changed since the password was checked.
-pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> {
+pub(crate) async fn session_begin(db: &Db, begun: Begun, scribe: Scribe) -> Result<bool, Error> {
     let Begun { session, generation, access_expires_at, dead } = begun;
-    let user_id = session.user_id.0;
+    let (id, user_id) = (session.id, session.user_id.0);
     let row = [
         session.id.into(),
         user_id.into(),
@@ -61,24 +62,24 @@ pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> 
         generation.into(),
         false.into(),
     ];
-    let begun = db
-        .transaction(move |tx| {
-            let row = row.clone();
-            Box::pin(async move {
-                tx.execute(
-                    "DELETE FROM refresh_tokens
+    let begun = audit::act(db, move |tx| {
+        let (row, scribe) = (row.clone(), scribe.clone());
+        Box::pin(async move {
+            tx.execute(
+                "DELETE FROM refresh_tokens
                       WHERE user_id = $1 AND (created_at < $2 OR last_used_at < $3)",
-                    [user_id.into(), dead.created_before.into(), dead.used_before.into()],
-                )
-                .await?;
-                tx.execute(
-                    "DELETE FROM refresh_tokens WHERE session_id IN
+                [user_id.into(), dead.created_before.into(), dead.used_before.into()],
+            )
+            .await?;
+            tx.execute(
+                "DELETE FROM refresh_tokens WHERE session_id IN
                          (SELECT session_id FROM refresh_tokens WHERE user_id = $1
                            ORDER BY last_used_at DESC LIMIT 1000 OFFSET $2)",
-                    [user_id.into(), (PER_USER - 1).into()],
-                )
-                .await?;
-                tx.execute(
+                [user_id.into(), (PER_USER - 1).into()],
+            )
+            .await?;
+            let begun = tx
+                .execute(
                     "INSERT INTO refresh_tokens (session_id, user_id, counter, first_uses,
                          access_expires_at, device, address, created_at, last_used_at)
                      SELECT $1, $2, 1, $3, $4, $5, $6, $7, $7
@@ -87,18 +88,25 @@ pub(crate) async fn session_begin(db: &Db, begun: Begun) -> Result<bool, Error> 
                                        AND disabled = $9 AND pending = $9)",
                     row,
                 )
-                .await
-            })
+                .await?;
+            if begun == 0 {
+                return Ok((false, Recorded::nothing()));
+            }
+            let act = Act::LoginSucceeded { proof: Proof::Tokens };
+            let user = Some(UserId(user_id));
+            Ok((true, scribe.record(tx, user, Some(id), &act).await?))
         })
-        .await?;
-    Ok(begun > 0)
+    })
+    .await?;
+    Ok(begun)
 }
 
 /// Uses a refresh token: replaces it, repeats an answer, or ends the session on a replay.
-pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Error> {
-    let refreshed = db
-        .transaction(move |tx| {
-            let attempt = attempt.clone();
+///
+/// An answer that is only repeated leaves no event: it changes nothing, and can be asked for as often as one likes.
+pub(crate) async fn refresh(db: &Db, attempt: Attempt, scribe: Scribe) -> Result<Refreshed, Error> {
+    let refreshed = audit::act(db, move |tx| {
+            let (attempt, scribe) = (attempt.clone(), scribe.clone());
             Box::pin(async move {
                 let Attempt { token, now, access_expires_at, address, dead } = attempt;
                 let id = token.session;
@@ -114,13 +122,14 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
                         [id.into()],
                     )
                     .await?;
-                let Some(row) = row else { return Ok(Refreshed::Gone) };
+                let mut recorded = Recorded::nothing();
+                let Some(row) = row else { return Ok((Refreshed::Gone, recorded)) };
                 let session = Session::from_row(&row)?;
                 let user = User::from_row(&row)?;
                 if dead.holds(&session) || user.disabled {
                     tx.execute("DELETE FROM refresh_tokens WHERE session_id = $1", [id.into()])
                         .await?;
-                    return Ok(Refreshed::Gone);
+                    return Ok((Refreshed::Gone, recorded));
                 }
                 let stored: i64 = row.get("counter")?;
                 let first_uses = FirstUses::from_stored(&row.get::<Vec<u8>>("first_uses")?);
@@ -144,6 +153,8 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
                             ],
                         )
                         .await?;
+                        let act = &Act::SessionRefreshed;
+                        recorded = scribe.record(tx, Some(user.id), Some(id), act).await?;
                         (next, now.max(session.last_used_at))
                     }
                     Use::Repeated => {
@@ -162,11 +173,14 @@ pub(crate) async fn refresh(db: &Db, attempt: Attempt) -> Result<Refreshed, Erro
                         let revocation =
                             Revocation::of_session(id, Timestamp::new(access_expires_at));
                         revoke(tx, &[revocation]).await?;
-                        return Ok(Refreshed::Replayed(session, revocation));
+                        let act = &Act::SessionReplayed;
+                        recorded = scribe.record(tx, Some(user.id), Some(id), act).await?;
+                        return Ok((Refreshed::Replayed(session, revocation), recorded));
                     }
                 };
                 let newest = RefreshToken { session: id, counter: newest };
-                Ok(Refreshed::Answered { user, newest, created_at: session.created_at, used_at })
+                let created_at = session.created_at;
+                Ok((Refreshed::Answered { user, newest, created_at, used_at }, recorded))
             })
         })
         .await?;

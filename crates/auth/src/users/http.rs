@@ -103,8 +103,10 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
 async fn rename(
     State(auth): State<Auth>,
     caller: Principal,
+    client: Client,
     Json(body): Json<Renaming>,
 ) -> Result<JsonBody<Account>, Error> {
+    let auth = auth.acting_for(&caller, client)?;
     let user = auth.caller(&caller).await?;
     let user = match body.name {
         Some(name) => auth.user_set_name(user.id, name.as_deref()).await?,
@@ -125,6 +127,7 @@ async fn delete_me(
     client: Client,
     Json(body): Json<Deletion>,
 ) -> Result<StatusCode, Error> {
+    let auth = auth.acting_for(&caller, client.clone())?;
     let user = auth.caller(&caller).await?;
     auth.password_check(&user, &body.password, &client).await?;
     auth.user_delete(user.id).await?;

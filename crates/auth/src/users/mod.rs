@@ -19,6 +19,7 @@ pub use self::{
 use crate::{
     Auth, Client, Error,
     accounts::Registered,
+    audit::{self, Act, Actor, Scribe},
     config::Registration,
     revocation::{self, Revocation},
     roles::{self, Roles},
@@ -87,6 +88,17 @@ impl Change {
         }
     }
 
+    /// What is recorded of it, of an account that had these roles and as many logins.
+    fn act(&self, from: Roles, sessions: usize) -> Act {
+        match self {
+            Self::Roles(to) => Act::UserRolesChanged { from, to: to.clone() },
+            Self::Disabled => Act::UserDisabled { sessions },
+            Self::Enabled => Act::UserEnabled,
+            Self::Deleted => Act::UserDeleted { sessions },
+            Self::SignedOut => Act::UserSignedOut { sessions },
+        }
+    }
+
     pub(crate) fn ends_sessions(&self) -> bool {
         matches!(self, Self::Disabled | Self::Deleted | Self::SignedOut)
     }
@@ -150,7 +162,8 @@ impl Auth {
             self.registration_add(new, client).await?;
             return Ok(Registered::Pending);
         }
-        self.user_create(new).await.map(Registered::Complete)
+        let scribe = self.scribe_of(Actor::Owner, client);
+        self.create(new, scribe, |_| Act::UserRegistered).await.map(Registered::Complete)
     }
 
     /// Makes an account that needs no confirmation. A pending registration of the address gives way.
@@ -159,6 +172,15 @@ impl Auth {
     /// [`Error::EmailInvalid`], [`Error::EmailTaken`], [`Error::NameInvalid`],
     /// [`Error::PasswordRefused`], [`Error::RoleUnknown`]; [`Error::HashingBusy`]; storage errors.
     pub async fn user_create(&self, new: NewUser<'_>) -> Result<User, Error> {
+        self.create(new, self.scribe(), |roles| Act::UserCreated { roles }).await
+    }
+
+    async fn create(
+        &self,
+        new: NewUser<'_>,
+        scribe: Scribe,
+        act: fn(Roles) -> Act,
+    ) -> Result<User, Error> {
         let email = Email::parse(new.email)?;
         let name = new.name.map(parse_name).transpose()?;
         let roles = Roles::new(new.roles, &self.config().accounts.roles)?;
@@ -177,7 +199,7 @@ impl Auth {
             pending: false,
             created_at: self.clock().now(),
         };
-        storage::user_create(self.db(), &user, hash).await?;
+        storage::user_create(self.db(), &user, hash, scribe, act(user.roles.clone())).await?;
         tracing::info!(user = %user.id.0, "account made");
         Ok(user)
     }
@@ -206,7 +228,9 @@ impl Auth {
     /// [`Error::NameInvalid`]; [`Error::NotFound`]; storage errors.
     pub async fn user_set_name(&self, id: UserId, name: Option<&str>) -> Result<User, Error> {
         let name = name.map(parse_name).transpose()?;
-        let user = storage::user_set_name(self.db(), id, name).await?.ok_or(Error::NotFound)?;
+        let user = storage::user_set_name(self.db(), id, name, self.scribe())
+            .await?
+            .ok_or(Error::NotFound)?;
         self.sessions().reread(id);
         tracing::info!(user = %id.0, "name changed");
         Ok(user)
@@ -234,11 +258,16 @@ impl Auth {
     async fn change(&self, id: UserId, change: Change) -> Result<Changed, Error> {
         let until = self.access_expires_at(self.clock().now());
         let ends_sessions = change.ends_sessions();
+        let deletes = matches!(change, Change::Deleted);
         let what = format!("{change:?}");
-        let mut changed = storage::user_change(self.db(), id, change, until).await?;
+        let mut changed = storage::user_change(self.db(), id, change, until, self.scribe()).await?;
         tracing::info!(user = %id.0, what, "account changed");
         if ends_sessions {
             changed.ended.extend(self.sessions().forget(Which::All(id)));
+        }
+        if deletes && let Err(error) = audit::storage::erase(self.db(), id).await {
+            // It is noted, and done later.
+            tracing::warn!(%error, "the personal data of an account are not removed from its events yet");
         }
         let Changed { generation, until, .. } = changed;
         self.revocations().add([Revocation::of_generation(id, generation, until)]);

@@ -9,8 +9,9 @@ use super::{
 use crate::{
     Error,
     accounts::storage::{links_drop, registration_give_way},
+    audit::{self, Act, Recorded, Scribe, storage::erasure_add},
     revocation::{Revocation, storage::revoke},
-    roles::ADMIN,
+    roles::{ADMIN, Roles},
     sessions::{Which, storage::delete},
     storage::{Db, StorageError, Tx},
 };
@@ -19,14 +20,23 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::EmailTaken`] when another account has the address, also one made at the same moment.
-pub(crate) async fn user_create(db: &Db, user: &User, hash: String) -> Result<(), Error> {
+pub(crate) async fn user_create(
+    db: &Db,
+    user: &User,
+    hash: String,
+    scribe: Scribe,
+    act: Act,
+) -> Result<(), Error> {
     let user = user.clone();
-    let outcome = db
-        .transaction(move |tx| {
-            let (user, hash) = (user.clone(), hash.clone());
-            Box::pin(async move { user_add(tx, &user, hash).await })
+    let outcome = audit::act(db, move |tx| {
+        let (user, hash) = (user.clone(), hash.clone());
+        let (scribe, act) = (scribe.clone(), act.clone());
+        Box::pin(async move {
+            user_add(tx, &user, hash).await?;
+            Ok(((), scribe.record(tx, Some(user.id), None, &act).await?))
         })
-        .await;
+    })
+    .await;
     match outcome {
         Err(StorageError::Conflict { constraint }) if constraint == "users_email" => {
             Err(Error::EmailTaken)
@@ -81,15 +91,24 @@ pub(crate) async fn user_set_name(
     db: &Db,
     id: UserId,
     name: Option<String>,
+    scribe: Scribe,
 ) -> Result<Option<User>, Error> {
-    let row = db
-        .optional(
-            "UPDATE users SET name = $2, search = NULL WHERE id = $1
-             RETURNING id, email, name, roles, generation, disabled, pending, created_at",
-            [id.0.into(), name.into()],
-        )
-        .await?;
-    Ok(row.map(|row| User::from_row(&row)).transpose()?)
+    let renamed = audit::act(db, move |tx| {
+        let (name, scribe) = (name.clone(), scribe.clone());
+        Box::pin(async move {
+            let row = tx
+                .optional(
+                    "UPDATE users SET name = $2, search = NULL WHERE id = $1
+                     RETURNING id, email, name, roles, generation, disabled, pending, created_at",
+                    [id.0.into(), name.into()],
+                )
+                .await?;
+            let Some(row) = row else { return Ok((None, Recorded::nothing())) };
+            let recorded = scribe.record(tx, Some(id), None, &Act::UserRenamed).await?;
+            Ok((Some(User::from_row(&row)?), recorded))
+        })
+    });
+    Ok(renamed.await?)
 }
 
 /// Accounts by their ids, after this one.
@@ -232,7 +251,7 @@ pub(crate) async fn user_update(
             let mut until = until;
             if after.disabled && !before.disabled {
                 let ended = delete(tx, Which::All(id), until).await?;
-                until = ended.into_iter().map(|(_, until)| until).fold(until, Timestamp::max);
+                until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 links_drop(tx, id).await?;
             }
             if concerns_tokens {
@@ -264,9 +283,10 @@ pub(crate) async fn user_change(
     id: UserId,
     change: Change,
     until: Timestamp,
+    scribe: Scribe,
 ) -> Result<Changed, Error> {
-    db.transaction(move |tx| {
-        let change = change.clone();
+    audit::act(db, move |tx| {
+        let (change, scribe) = (change.clone(), scribe.clone());
         Box::pin(async move {
             let (disabled, roles) = match &change {
                 Change::Roles(roles) => (None, Some(roles.to_stored())),
@@ -275,8 +295,14 @@ pub(crate) async fn user_change(
                 Change::Deleted | Change::SignedOut => (None, None),
             };
             if change.takes_an_admin() && is_last_admin(tx, id).await? {
-                return Ok(Err(Error::LastAdmin));
+                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
             }
+            let before =
+                tx.optional("SELECT roles FROM users WHERE id = $1", [id.0.into()]).await?;
+            let Some(before) = before else {
+                return Ok((Err(Error::NotFound), Recorded::nothing()));
+            };
+            let before = Roles::from_stored(&before.get::<String>("roles")?);
             let row = tx
                 .optional(
                     "UPDATE users SET generation = generation + 1,
@@ -285,21 +311,26 @@ pub(crate) async fn user_change(
                     [id.0.into(), disabled.into(), roles.into()],
                 )
                 .await?;
-            let Some(row) = row else { return Ok(Err(Error::NotFound)) };
+            let Some(row) = row else {
+                return Ok((Err(Error::NotFound), Recorded::nothing()));
+            };
             let (mut until, mut ended) = (until, Vec::new());
             if change.ends_sessions() {
-                for (session, expires_at) in delete(tx, Which::All(id), until).await? {
-                    ended.push(session);
-                    until = until.max(expires_at);
+                for session in delete(tx, Which::All(id), until).await? {
+                    ended.push(session.id);
+                    until = until.max(session.until);
                 }
                 links_drop(tx, id).await?;
             }
             if matches!(change, Change::Deleted) {
                 tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
+                erasure_add(tx, id, scribe.at()).await?;
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            Ok(Ok(Changed { generation, until, ended }))
+            let act = change.act(before, ended.len());
+            let recorded = scribe.record(tx, Some(id), None, &act).await?;
+            Ok((Ok(Changed { generation, until, ended }), recorded))
         })
     })
     .await?

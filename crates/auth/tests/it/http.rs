@@ -27,8 +27,11 @@ impl Answer {
 
 pub(crate) async fn ask(app: &Router, request: Request<Body>) -> Answer {
     let response = app.clone().oneshot(request).await.expect("infallible");
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.expect("a body");
+    assert_eq!(parts.headers.get_all("x-request-id").iter().count(), 1);
+    // It is another one each time.
+    parts.headers.remove("x-request-id");
     let mut headers: Vec<(String, String)> = parts
         .headers
         .iter()

@@ -7,13 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use auth::{
-    Auth, AuthBuilder, OpaqueSecret,
+    Auth, AuthBuilder, Clock, MovableClock, OpaqueSecret,
     keys::{read_secret, weakness},
     roles,
     users::NewUser,
 };
+use axum::Router;
 use clap::Args;
 use posts::App;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,7 @@ use crate::{
         instance::{Instance, make_private_folder},
         output,
     },
+    clock::{self, parse_offset},
     limits::Hosts,
     settings::Refusal,
     telemetry, ui,
@@ -40,7 +43,10 @@ pub(crate) struct Dev {
     /// Use a temporary folder, removed at the end.
     #[arg(long)]
     ephemeral: bool,
-    /// Print one JSON object with the address, the accounts and the data folder.
+    /// Start with the clock moved, ahead or back, such as +2h or -10m; `/dev/clock` moves it on.
+    #[arg(long, value_name = "OFFSET", value_parser = parse_offset, allow_hyphen_values = true)]
+    clock: Option<i64>,
+    /// Print one JSON object with the address, the accounts, the data folder and the clock.
     #[arg(long)]
     json: bool,
 }
@@ -58,6 +64,8 @@ struct Started<'a> {
     url: &'a str,
     accounts: &'a [SeededAccount],
     data_dir: &'a Path,
+    /// How far the clock is moved.
+    clock: &'a str,
 }
 
 impl Dev {
@@ -88,21 +96,15 @@ impl Dev {
             .canonicalize()
             .with_context(|| format!("the data folder {}", data_dir.display()))?;
 
-        let adapt = |builder: AuthBuilder| builder.keep_mail().switch_keys_at_once();
-        let instance = Instance::open(config, &data_dir, adapt).await?;
+        let hand = MovableClock::default();
+        hand.set(self.clock.unwrap_or_default())?;
+        let instance = Instance::open(config, &data_dir, |builder| adapt(builder, &hand)).await?;
         let accounts = seed(&instance.auth, &data_dir).await?;
-        let auth = &instance.auth;
-        let posts = posts::router(App {
-            guard: auth.guard(),
-            db: auth.db().clone(),
-            clock: auth.clock().clone(),
-            ids: auth.ids().clone(),
-        })
-        .await?;
-        let more = posts.merge(ui::outbox::routes(auth));
-        let url = instance.url()?;
+        let more = routes(&instance.auth, &hand).await?;
+        let (url, offset) = (instance.url()?, clock::text(hand.offset()));
         let started = || {
-            let started = Started { url: &url, accounts: &accounts, data_dir: &data_dir };
+            let started =
+                Started { url: &url, accounts: &accounts, data_dir: &data_dir, clock: &offset };
             if self.json {
                 output::data(&serde_json::to_string(&started).unwrap_or_default());
             } else {
@@ -113,27 +115,55 @@ impl Dev {
     }
 }
 
+/// How the installation of a developer differs: it sends no mail, and its clock can be moved.
+pub(crate) fn adapt(builder: AuthBuilder, clock: &MovableClock) -> AuthBuilder {
+    builder.keep_mail().switch_keys_at_once().clock(Clock::movable(clock))
+}
+
+/// What a developer's server has beside the routes of every other: the sample API, the outbox, the clock.
+pub(crate) async fn routes(auth: &Auth, clock: &MovableClock) -> anyhow::Result<Router> {
+    let posts = posts::router(App {
+        guard: auth.guard(),
+        db: auth.db().clone(),
+        clock: auth.clock().clone(),
+        ids: auth.ids().clone(),
+    })
+    .await?;
+    Ok(posts.merge(ui::outbox::routes(auth)).merge(clock::routes(auth, clock)))
+}
+
+const TITLE: Style = Style::new().bold();
+const LABEL: Style = Style::new().dimmed();
+const LINK: Style = AnsiColor::Cyan.on_default();
+
 /// What a developer reads first: address, accounts, and three lines to paste.
 fn banner(started: &Started<'_>) -> String {
-    let Started { url, accounts, data_dir } = started;
+    let Started { url, accounts, data_dir, clock } = started;
+    let row = |label: &str, text: &str| format!("  {LABEL}{label:<9}{LABEL:#} {text}");
+    let link = |path: &str| format!("{LINK}{url}{path}{LINK:#}");
     let mut lines = vec![
         String::new(),
-        "  Countersign for developers".to_owned(),
+        format!("  {TITLE}Countersign for developers{TITLE:#}"),
         String::new(),
-        format!("  address   {url}"),
+        row("address", &link("")),
     ];
     for account in *accounts {
         let admin = account.roles.iter().any(|role| role == roles::ADMIN);
         let label = if admin { roles::ADMIN } else { roles::USER };
-        lines.push(format!("  {label:<9} {}  {}", account.email, account.password));
+        lines.push(row(label, &format!("{}  {}", account.email, account.password)));
     }
-    lines.push(format!("  mail      {url}/outbox"));
-    lines.push(format!("  data      {}", data_dir.display()));
+    lines.push(row("mail", &link("/outbox")));
+    lines.push(row("data", &data_dir.display().to_string()));
+    if *clock != "0s" {
+        let behind = clock.strip_prefix('-').map(|behind| format!("{behind} behind"));
+        let moved = behind.unwrap_or_else(|| format!("{clock} ahead"));
+        lines.push(row("clock", &format!("{moved}; move it at {}", link("/dev/clock"))));
+    }
     if let Some(SeededAccount { email, password, .. }) = accounts.first() {
         let authorization = r#"-H "Authorization: Bearer $TOKEN""#;
         lines.extend([
             String::new(),
-            "  Log in, write a post, read the posts:".to_owned(),
+            format!("  {TITLE}Log in, write a post, read the posts:{TITLE:#}"),
             String::new(),
             format!(
                 r#"TOKEN=$(curl -s {url}/login --json '{{"email":"{email}","password":"{password}"}}' | grep -o 'eyJ[^"]*')"#

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use auth::{Auth, Config, keys::State};
+use auth::{
+    Auth, Config,
+    audit::{Actor, By},
+    keys::State,
+};
 
 use crate::{
     cli::{
@@ -28,7 +32,8 @@ pub(crate) async fn open(flags: &Flags, missing: Missing) -> anyhow::Result<Auth
     if !fresh {
         follow_keys(&mut config).await?;
     }
-    Ok(Auth::builder(config).beside_servers().build().await?)
+    let operator = By::actor(Actor::Operator);
+    Ok(Auth::builder(config).acting(operator).beside_servers().build().await?)
 }
 
 /// The settings with the database of the installation in them, and whether that is yet to be made.

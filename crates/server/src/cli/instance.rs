@@ -65,27 +65,45 @@ impl Instance {
         hosts: Hosts,
         started: impl FnOnce(),
     ) -> anyhow::Result<()> {
-        let url = self.url()?;
+        let (url, app) = (self.url()?, self.app(more, hosts));
+        let stop = told_to_stop()?;
+        // The socket listens since it was bound: who connects from here on is served.
+        output::talk(&format!("listening on {url}"));
+        started();
+        self.serve(app, stop).await
+    }
+
+    /// All that is served, in its rules: the routes of an installation, and what a command adds.
+    pub(crate) fn app(&self, more: Router, hosts: Hosts) -> Router {
         let https = self.auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let rules = Rules { hosts, https, ..Rules::default() };
         let origins = &self.auth.config().http.cors_origins;
         // Outermost, so that a script of a listed origin can read every refusal too.
-        let router = app::cors(limits::wrap(app::router(&self.auth, more), rules), origins);
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        // The socket listens since it was bound: who connects from here on is served.
-        output::talk(&format!("listening on {url}"));
-        started();
-        listener::serve(self.listener, router, Limits::default(), stop).await?;
+        app::cors(limits::wrap(app::router(&self.auth, more), rules), origins)
+    }
+
+    /// Serves until `stop` resolves and the requests in flight have finished; then closes the database.
+    pub(crate) async fn serve(
+        self,
+        app: Router,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        listener::serve(self.listener, app, Limits::default(), stop).await?;
         self.auth.db().close().await;
         Ok(())
     }
+}
+
+/// Resolves when this process is told to stop: SIGTERM or SIGINT.
+pub(crate) fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// The SQLite file of a data folder.

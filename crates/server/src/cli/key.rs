@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context;
 use auth::{
     Auth, Clock,
+    audit::{Actor, By},
     keys::{Consequences, Exported, Key as Listed, Keys, State, generate},
 };
 use clap::{Args, Subcommand};
@@ -253,7 +254,7 @@ impl Export {
 /// The keys of the installation that the settings name, which has to be there.
 async fn keys(flags: &Flags) -> anyhow::Result<Keys> {
     let (config, _) = installation::locate(flags, Missing::Refuse)?;
-    Ok(Auth::builder(config).keys().await?)
+    Ok(Auth::builder(config).acting(By::actor(Actor::Operator)).keys().await?)
 }
 
 /// Writes a key to a new file, or to stdout.

@@ -1,8 +1,10 @@
 //! The command line: one file for each command.
 
 mod ask;
+mod audit;
 mod completions;
 mod config;
+mod demo;
 mod dev;
 mod flags;
 mod installation;
@@ -34,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Start all of it for a developer: accounts, the sample API, everything open on loopback.
     Dev(dev::Dev),
+    /// See what it does in ten seconds: logins, forged and stolen tokens, a logout, another key.
+    Demo(demo::Demo),
     /// Start the server for production.
     Serve(serve::Serve),
     /// Look at the letters, and send one to try the mail server.
@@ -50,6 +54,8 @@ enum Command {
     Man(man::Man),
     /// Add, list, change, remove, import and export accounts.
     User(user::User),
+    /// Read, check and hand out the audit log.
+    Audit(audit::Audit),
 }
 
 /// The answer of a command is no; the text says so, unless it was said before.
@@ -79,6 +85,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
+            Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Mail(mail) => mail.run().await,
             Command::Token(token) => token.run().await,
@@ -90,6 +97,7 @@ pub fn main() -> ExitCode {
             Command::Man(man) => man.run(),
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
+            Command::Audit(audit) => audit.run().await,
         }
     });
     match outcome {

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use auth::audit::Kind;
 use clap::{Arg, CommandFactory};
 use countersign_server::{
     cli::Cli,
@@ -340,6 +341,24 @@ fn every_error_code_stands_in_the_reference_with_its_status() {
     let written: Vec<String> =
         written.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
     assert_eq!(written.iter().collect::<BTreeSet<_>>(), own);
+}
+
+#[test]
+fn every_event_stands_in_the_reference() {
+    let rows = rows(section(&text("docs/reference/events.md"), "## Types"), "type");
+    let known: Vec<Vec<String>> = Kind::ALL
+        .iter()
+        .map(|kind| {
+            let details: Vec<String> = kind.details.iter().map(code).collect();
+            vec![
+                code(kind.name),
+                kind.outcome.to_string(),
+                if details.is_empty() { "-".to_owned() } else { details.join(", ") },
+                kind.text.to_owned(),
+            ]
+        })
+        .collect();
+    assert_eq!(rows, known);
 }
 
 #[test]

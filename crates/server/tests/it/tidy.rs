@@ -75,6 +75,73 @@ fn sql_appears_only_where_storage_is() {
     }
 }
 
+/// Functions that write and leave no event: nobody does anything by them.
+const UNRECORDED: [(&str, &str); 32] = [
+    ("confirmation_link", "the letter of an act that is recorded is made"),
+    ("reset_link", "the same"),
+    ("change_link", "the same"),
+    ("email_changes_purge", "what has run out is removed"),
+    ("links_purge", "the same"),
+    ("registrations_purge", "the same"),
+    ("purge", "the same"),
+    ("purge_known", "the same"),
+    ("revocations_purge", "the same"),
+    ("errands_purge", "the same"),
+    ("errand_take", "a letter is on its way"),
+    ("set_due", "the same"),
+    ("set_pace", "the same"),
+    ("errand_settle", "the same"),
+    ("errand_done", "the same"),
+    ("lease_take", "an instance does periodic work"),
+    ("limits_succeed", "the login that it is part of is recorded"),
+    ("limits_clear", "the same"),
+    ("password_rehash", "the password stays what it is"),
+    ("touch", "the last use of a session is noted"),
+    ("key_wanted", "reads, although it names a table of settings"),
+    ("keys_outlive", "an instance notes how long its tokens live"),
+    ("server_secret_open", "the first start of an installation"),
+    ("events_seal", "the log itself"),
+    ("set_head", "the same"),
+    ("erase", "the same; the deletion that asks for it is recorded"),
+    ("erasure_add", "the same"),
+    ("setting", "part of the step that adds a key"),
+    ("keys_changed", "tells the instances of a step that is recorded"),
+    ("erase_key", "part of steps that are recorded"),
+    ("insert", "part of steps that are recorded"),
+    ("revoke", "tells the instances of a step that is recorded"),
+];
+
+#[test]
+fn every_step_that_writes_records_what_it_does() {
+    let mut unrecorded: Vec<&str> = UNRECORDED.iter().map(|(name, _)| *name).collect();
+    for (path, text) in files("crates/auth/src", "storage.rs") {
+        if path.contains("/src/storage/") || is_test(&path) {
+            continue;
+        }
+        for function in code(&text).split("fn ").skip(1) {
+            let name = function.split(['(', '<']).next().unwrap_or_default();
+            let writes = ["INSERT INTO ", "UPDATE ", "DELETE FROM "]
+                .iter()
+                .any(|verb| function.contains(&format!("\"{verb}")));
+            let records = function.contains("act(") || function.contains("scribe.record(");
+            // Part of a step that has its own name.
+            let is_part = function.contains("tx: &mut Tx") && !function.contains("db: &Db");
+            if !writes || records {
+                continue;
+            }
+            let known = unrecorded.iter().position(|own| *own == name);
+            match known {
+                Some(place) => drop(unrecorded.swap_remove(place)),
+                None => assert!(
+                    is_part || UNRECORDED.iter().any(|(own, _)| *own == name),
+                    "{path}: {name} writes, and neither records an event nor stands in UNRECORDED"
+                ),
+            }
+        }
+    }
+    assert!(unrecorded.is_empty(), "these do not write, or record: {unrecorded:?}");
+}
+
 #[test]
 fn axum_appears_only_at_the_edges() {
     for (path, text) in files("crates/auth/src", ".rs") {

@@ -9,7 +9,7 @@ use crate::{
     roles::Roles,
     testing::logins::bearer_of,
     tokens::Tokens,
-    users::{self, Email, User, UserId},
+    users::{Email, User, UserId},
 };
 
 /// A refresh token in somebody's hands.
@@ -62,7 +62,7 @@ pub(super) async fn account(auth: &Auth) -> Result<User, Error> {
         pending: false,
         created_at: auth.clock().now(),
     };
-    users::storage::user_create(auth.db(), &user, "hash".to_owned()).await?;
+    crate::testing::user_add(auth.db(), &user, "hash".to_owned()).await?;
     Ok(user)
 }
 

@@ -1,0 +1,64 @@
+//! What is done with the log when its time has come: events are sealed, and what is too old or belongs to nobody any more
+//! is removed.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Actor, By,
+    log::Log,
+    storage::{self, Sealed},
+};
+use crate::{Error, jobs::Job};
+
+/// So often events are sealed.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// So often what is to go is looked for.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// Batches of one run, so that a lease is renewed in between and shutting down does not wait.
+const BATCHES: usize = 100;
+
+/// Seals the events that are not sealed yet. An instance that finds none does not even ask for the lease.
+pub(crate) fn seal(log: &Log) -> Job {
+    let (log, waits) = (log.clone(), log.db.clone());
+    Job::new("audit-seal", SEAL_EVERY, move || seal_all(log.clone()))
+        .only_when(move || storage::any_unsealed(waits.clone()))
+}
+
+pub(crate) async fn seal_all(log: Log) -> Result<(), Error> {
+    for _ in 0..BATCHES {
+        match storage::events_seal(&log.db, &log.chain).await? {
+            Sealed::All => break,
+            Sealed::Some => {}
+            Sealed::HeadChanged => {
+                return Err(Error::internal(
+                    "the head of the audit chain was changed: run `countersign audit verify`",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the personal data of accounts that are gone, and events that are older than the retention.
+pub(crate) fn clean(log: &Log, retention: Duration) -> Job {
+    let log = Arc::new(log.clone());
+    Job::new("audit-clean", CLEAN_EVERY, move || clean_all(Arc::clone(&log), retention))
+}
+
+async fn clean_all(log: Arc<Log>, retention: Duration) -> Result<(), Error> {
+    for user in storage::erasures(&log.db).await? {
+        for _ in 0..BATCHES {
+            if storage::erase(&log.db, user).await? {
+                break;
+            }
+        }
+    }
+    let before = log.clock.now().saturating_sub(retention);
+    for _ in 0..BATCHES {
+        let scribe = log.scribe_of(By::actor(Actor::Server));
+        if !storage::events_remove(&log.db, &log.chain, before, scribe).await? {
+            break;
+        }
+    }
+    Ok(())
+}
