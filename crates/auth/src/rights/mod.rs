@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Auth, Error,
-    audit::{Actor, Event, Filter},
+    audit::{self, Act, Actor, Event, Filter},
     mail::Facts,
     passwords::recognise,
     sessions::{PER_USER, Session},
@@ -148,6 +148,8 @@ impl Auth {
     /// All that is held on an account, with the events about it that came before this one: a page of [`EVENTS`], the
     /// newest first.
     ///
+    /// The first page is recorded: nothing is handed out without its event, which is not in it yet.
+    ///
     /// What an application keeps of its users is not in it. [`Export::to_json`] is an object, to which it can add.
     ///
     /// # Errors
@@ -165,6 +167,11 @@ impl Auth {
             events.pop();
         }
         let next = events.last().filter(|_| more).map(|event| event.id);
+        if after.is_none() {
+            // Once for all pages.
+            let act = Act::UserExported;
+            audit::storage::record_alone(self.db(), self.scribe(), Some(id), None, act).await?;
+        }
         Ok(Export { user, held, sessions, events, next })
     }
 }

@@ -2,7 +2,7 @@ use jwt::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Change, Email, Search, User, UserId,
+    Email, End, Search, User, UserId,
     search::{Order, Wanted, folded},
     update::Update,
 };
@@ -11,7 +11,7 @@ use crate::{
     accounts::storage::{links_drop, registration_give_way},
     audit::{self, Act, Recorded, Scribe, storage::erasure_add},
     revocation::{Revocation, storage::revoke},
-    roles::{ADMIN, Roles},
+    roles::ADMIN,
     sessions::{Which, storage::delete},
     storage::{Db, StorageError, Tx},
 };
@@ -84,31 +84,6 @@ pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>
         )
         .await?;
     Ok(row.map(|row| User::from_row(&row)).transpose()?)
-}
-
-/// Gives an account another name, or none; `None` when there is no such account.
-pub(crate) async fn user_set_name(
-    db: &Db,
-    id: UserId,
-    name: Option<String>,
-    scribe: Scribe,
-) -> Result<Option<User>, Error> {
-    let renamed = audit::act(db, move |tx| {
-        let (name, scribe) = (name.clone(), scribe.clone());
-        Box::pin(async move {
-            let row = tx
-                .optional(
-                    "UPDATE users SET name = $2, search = NULL WHERE id = $1
-                     RETURNING id, email, name, roles, generation, disabled, pending, created_at",
-                    [id.0.into(), name.into()],
-                )
-                .await?;
-            let Some(row) = row else { return Ok((None, Recorded::nothing())) };
-            let recorded = scribe.record(tx, Some(id), None, &Act::UserRenamed).await?;
-            Ok((Some(User::from_row(&row)?), recorded))
-        })
-    });
-    Ok(renamed.await?)
 }
 
 /// Accounts by their ids, after this one.
@@ -213,9 +188,10 @@ pub(crate) async fn user_update(
     id: UserId,
     update: Update,
     until: Timestamp,
+    scribe: Scribe,
 ) -> Result<Updated, Error> {
-    db.transaction(move |tx| {
-        let update = update.clone();
+    audit::act(db, move |tx| {
+        let (update, scribe) = (update.clone(), scribe.clone());
         Box::pin(async move {
             let row = tx
                 .optional(
@@ -224,14 +200,14 @@ pub(crate) async fn user_update(
                     [id.0.into()],
                 )
                 .await?;
-            let Some(row) = row else { return Ok(Err(Error::NotFound)) };
+            let Some(row) = row else { return Ok((Err(Error::NotFound), Recorded::nothing())) };
             let before = User::from_row(&row)?;
             let mut after = update.of(&before);
             if before == after {
-                return Ok(Ok(Updated { before, after, until }));
+                return Ok((Ok(Updated { before, after, until }), Recorded::nothing()));
             }
             if before.administers() && !after.administers() && is_last_admin(tx, id).await? {
-                return Ok(Err(Error::LastAdmin));
+                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
             }
             let concerns_tokens = before.roles != after.roles || before.disabled != after.disabled;
             after.generation += i64::from(concerns_tokens);
@@ -248,89 +224,93 @@ pub(crate) async fn user_update(
                 ],
             )
             .await?;
-            let mut until = until;
+            let (mut until, mut sessions) = (until, 0);
             if after.disabled && !before.disabled {
                 let ended = delete(tx, Which::All(id), until).await?;
+                sessions = ended.len();
                 until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 links_drop(tx, id).await?;
             }
             if concerns_tokens {
                 revoke(tx, &[Revocation::of_generation(id, after.generation, until)]).await?;
             }
-            Ok(Ok(Updated { before, after, until }))
+            let mut recorded = Recorded::nothing();
+            for act in acts(&before, &after, sessions) {
+                recorded = scribe.record(tx, Some(id), None, &act).await?;
+            }
+            Ok((Ok(Updated { before, after, until }), recorded))
         })
     })
     .await?
 }
 
-/// What became of an account in [`user_change`].
+/// What is recorded of a change: one act for each thing that is another one now.
+fn acts(before: &User, after: &User, sessions: usize) -> Vec<Act> {
+    let mut acts = Vec::new();
+    if before.name != after.name {
+        acts.push(Act::UserRenamed);
+    }
+    if before.roles != after.roles {
+        let (from, to) = (before.roles.clone(), after.roles.clone());
+        acts.push(Act::UserRolesChanged { from, to });
+    }
+    match (before.disabled, after.disabled) {
+        (false, true) => acts.push(Act::UserDisabled { sessions }),
+        (true, false) => acts.push(Act::UserEnabled),
+        _ => {}
+    }
+    acts
+}
+
+/// What became of an account in [`user_end`].
 #[derive(Debug, Clone)]
-pub(crate) struct Changed {
+pub(crate) struct Ended {
     pub(crate) generation: i64,
     /// When the last access token that was made before expires.
     pub(crate) until: Timestamp,
-    /// The sessions that ended with it.
-    pub(crate) ended: Vec<Uuid>,
+    pub(crate) sessions: Vec<Uuid>,
 }
 
-/// Changes an account and raises its generation, so that its tokens made before are dead, in one step; the last of
-/// those tokens expires at `until` or later.
+/// Ends all logins of an account, with the account or without it, and raises its generation, so that its tokens made
+/// before are dead, in one step; the last of those tokens expires at `until` or later.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
-pub(crate) async fn user_change(
+pub(crate) async fn user_end(
     db: &Db,
     id: UserId,
-    change: Change,
+    end: End,
     until: Timestamp,
     scribe: Scribe,
-) -> Result<Changed, Error> {
+) -> Result<Ended, Error> {
     audit::act(db, move |tx| {
-        let (change, scribe) = (change.clone(), scribe.clone());
+        let scribe = scribe.clone();
         Box::pin(async move {
-            let (disabled, roles) = match &change {
-                Change::Roles(roles) => (None, Some(roles.to_stored())),
-                Change::Disabled => (Some(true), None),
-                Change::Enabled => (Some(false), None),
-                Change::Deleted | Change::SignedOut => (None, None),
-            };
-            if change.takes_an_admin() && is_last_admin(tx, id).await? {
+            if end == End::Deleted && is_last_admin(tx, id).await? {
                 return Ok((Err(Error::LastAdmin), Recorded::nothing()));
             }
-            let before =
-                tx.optional("SELECT roles FROM users WHERE id = $1", [id.0.into()]).await?;
-            let Some(before) = before else {
-                return Ok((Err(Error::NotFound), Recorded::nothing()));
-            };
-            let before = Roles::from_stored(&before.get::<String>("roles")?);
             let row = tx
                 .optional(
-                    "UPDATE users SET generation = generation + 1,
-                                disabled = COALESCE($2, disabled), roles = COALESCE($3, roles)
-                          WHERE id = $1 RETURNING generation",
-                    [id.0.into(), disabled.into(), roles.into()],
+                    "UPDATE users SET generation = generation + 1 WHERE id = $1 RETURNING generation",
+                    [id.0.into()],
                 )
                 .await?;
-            let Some(row) = row else {
-                return Ok((Err(Error::NotFound), Recorded::nothing()));
-            };
-            let (mut until, mut ended) = (until, Vec::new());
-            if change.ends_sessions() {
-                for session in delete(tx, Which::All(id), until).await? {
-                    ended.push(session.id);
-                    until = until.max(session.until);
-                }
-                links_drop(tx, id).await?;
+            let Some(row) = row else { return Ok((Err(Error::NotFound), Recorded::nothing())) };
+            let (mut until, mut sessions) = (until, Vec::new());
+            for ended in delete(tx, Which::All(id), until).await? {
+                sessions.push(ended.id);
+                until = until.max(ended.until);
             }
-            if matches!(change, Change::Deleted) {
+            links_drop(tx, id).await?;
+            if end == End::Deleted {
                 tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
                 erasure_add(tx, id, scribe.at()).await?;
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            let act = change.act(before, ended.len());
+            let act = end.act(sessions.len());
             let recorded = scribe.record(tx, Some(id), None, &act).await?;
-            Ok((Ok(Changed { generation, until, ended }), recorded))
+            Ok((Ok(Ended { generation, until, sessions }), recorded))
         })
     })
     .await?

@@ -684,7 +684,8 @@ async fn events_are_found_page_by_page(place: Place) {
     loop {
         let page = ask(format!("?limit=5{after}")).await;
         paged.extend(page["items"].as_array().expect("items").clone());
-        acting.user_set_name(user.id, None).await.expect("renamed");
+        let other = format!("Later {}", paged.len());
+        acting.user_set_name(user.id, Some(&other)).await.expect("renamed");
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
