@@ -126,6 +126,7 @@ async fn acts_of_a_user_are_recorded(place: Place) {
     let account = json!({ "email": "a@example.com", "password": PASSWORD });
     let registered = here.post("/register", account).await;
     let id = text(&registered, "id").to_owned();
+    let requests = [registered.request_id.clone(), Some("f".repeat(32))];
     let tokens = here.login("a@example.com", PASSWORD).await;
     let access = text(&tokens, "access_token").to_owned();
     let first = text(&tokens, "refresh_token").to_owned();
@@ -165,6 +166,8 @@ async fn acts_of_a_user_are_recorded(place: Place) {
             "user.deleted",
         ]
     );
+    assert_eq!(events[0].request, requests[0], "the answer names the request of the event");
+    assert!(events[1..].iter().all(|event| !requests.contains(&event.request)));
     let sessions: Vec<_> = events.iter().map(|event| event.session).collect();
     let [first, second, third] = [1, 7, 9].map(|index: usize| sessions[index].expect("a login"));
     assert_eq!(sessions[2..7], [Some(first); 5], "each names the login it is by or about");

@@ -254,5 +254,7 @@ async fn the_personal_data_go_with_the_account(place: Place) {
     assert!(left.is_empty(), "what was asked for is done");
     here.seal().await;
     let report = here.verify().await;
-    assert_eq!((report.faults, report.erased), (Vec::new(), 40));
+    assert_eq!(report.faults, []);
+    // What an instance had sealed by itself before the account went is among them.
+    assert!(report.erased >= 40, "{}", report.erased);
 }
