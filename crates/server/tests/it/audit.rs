@@ -59,7 +59,7 @@ fn sealed(database: &[&str]) -> Value {
 }
 
 async fn a_log_is_checked(database: &[&str], data: &Path, db: &str) {
-    let mut server = serve(database, data);
+    let server = serve(database, data);
     tour(&server).await;
     let sound = sealed(database);
     assert_eq!(sound["sound"], json!(true), "{sound}");

@@ -21,6 +21,8 @@ mod docs;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod limits;
