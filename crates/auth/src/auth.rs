@@ -10,6 +10,7 @@ use crate::{
     accounts::Letters,
     audit::By,
     config::Config,
+    courier::Courier,
     http,
     jobs::{self, Jobs},
     keys::{self, Following, KeyRing, Keys},
@@ -99,7 +100,7 @@ struct Inner {
     /// Sends mail for as long, where there is a way for it.
     sends_mail: bool,
     /// Sends letters for as long as this installation is held.
-    _deliverer: Option<Deliverer>,
+    _deliverer: Option<Courier>,
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
@@ -423,7 +424,7 @@ impl Auth {
     /// Leaves letters lying, for a test that has them made by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn stop_mail(&self) {
-        self.inner._deliverer.iter().for_each(Deliverer::stop);
+        self.inner._deliverer.iter().for_each(Courier::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {

@@ -138,6 +138,7 @@ pub mod audit; // what was done, by whom, in a chain that shows changes
 mod auth; // the one handle to everything
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
+mod courier; // what is owed to somebody who may be away, and how it gets there
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
 pub mod import; // accounts of other systems, with the hashes of their passwords
