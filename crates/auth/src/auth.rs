@@ -22,6 +22,7 @@ use crate::{
     storage::{Db, DbOptions, Migration, Migrations, StorageError},
     tokens::{CustomClaims, Inspector, RefreshTokens, http::AccessTokens},
     users::{User, UserId},
+    webhooks::{self, Webhook},
 };
 
 /// The tables of all slices, on both engines.
@@ -63,6 +64,11 @@ const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V7__events.sql"),
             postgres: include_str!("../migrations/postgres/V7__events.sql"),
         },
+        Migration {
+            name: "V9__webhooks",
+            sqlite: include_str!("../migrations/sqlite/V9__webhooks.sql"),
+            postgres: include_str!("../migrations/postgres/V9__webhooks.sql"),
+        },
     ],
 };
 
@@ -101,6 +107,8 @@ struct Inner {
     sends_mail: bool,
     /// Sends letters for as long as this installation is held.
     _deliverer: Option<Courier>,
+    /// Sends events for as long.
+    _webhooks: Option<Courier>,
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
@@ -175,7 +183,7 @@ impl AuthBuilder {
         self
     }
 
-    /// Leaves letters and periodic work to the servers of the installation: for a command that runs beside them, and is
+    /// Leaves letters, webhooks and periodic work to the servers of the installation: for a command that runs beside them, and is
     /// gone before a letter would be.
     #[must_use]
     pub fn beside_servers(mut self) -> Self {
@@ -239,6 +247,7 @@ impl AuthBuilder {
             ));
         }
         let templates = Templates::new(&config)?;
+        let webhook = if beside { None } else { Webhook::new(&config.webhooks)? };
         let db = open(&config, db).await?;
         let keys = Keys::new(&config, &db, &clock)?;
         let (keys, secret) = KeyRing::open(&keys, &config.tokens, &clock, switch_at_once).await?;
@@ -251,6 +260,7 @@ impl AuthBuilder {
             let composer = Letters::composer(&db, &clock, &public_url);
             Deliverer::start(&db, &clock, &ids, composer, templates, way)
         });
+        let webhooks = webhook.map(|webhook| webhooks::Deliverer::start(&db, &clock, webhook));
 
         let access_tokens = AccessTokens {
             keys: Arc::clone(&keys),
@@ -289,6 +299,7 @@ impl AuthBuilder {
             jobs,
             sends_mail,
             _deliverer: deliverer,
+            _webhooks: webhooks,
             outbox,
             guard,
             logout,

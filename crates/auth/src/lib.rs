@@ -156,6 +156,7 @@ pub mod storage; // the door to the database: the same statements on both engine
 pub mod testing; // for tests: a database, a clock, an installation, the promises of storage
 pub mod tokens; // signed statements of who somebody is, and what gets the next one
 pub mod users; // who has an account
+pub mod webhooks; // events on their way to somebody else's server
 
 pub use self::{
     auth::{Auth, AuthBuilder},

@@ -24,3 +24,5 @@ mod mail;
 mod outage;
 #[cfg(test)]
 mod simulator;
+#[cfg(test)]
+mod webhooks;

@@ -142,6 +142,8 @@ fn secret_types_show_nothing() {
     let secrets = [
         "OpaqueSecret",
         "SecretHash",
+        "WebhookSecret",
+        "Signer",
         "Secret",
         "Password",
         "MasterKey",
