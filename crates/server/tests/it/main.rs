@@ -36,3 +36,5 @@ mod tour;
 mod typed;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod webhooks;
