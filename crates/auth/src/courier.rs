@@ -38,8 +38,8 @@ pub(crate) enum Met {
     Unwell {
         /// For the log.
         why: String,
-        /// The rest he asked for, at least.
-        rest: Duration,
+        /// For how long he wants to be left alone.
+        wish: Duration,
     },
     /// It did not come to him.
     Nobody,
@@ -128,7 +128,7 @@ async fn run<C: Carry>(carry: Arc<C>, told: Told) {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, to = C::RECIPIENT, "what is owed cannot be read")
+                    tracing::debug!(%error, to = C::RECIPIENT, "what is owed cannot be read");
                 }
             }
         }
@@ -140,7 +140,7 @@ async fn run<C: Carry>(carry: Arc<C>, told: Told) {
         tokio::select! {
             Some(done) = running.join_next() => match done {
                 Ok(Met::Well) => recipient.was_well(),
-                Ok(Met::Unwell { why, rest }) => recipient.was_not(&why, rest),
+                Ok(Met::Unwell { why, wish }) => recipient.was_not(&why, wish),
                 Ok(Met::Nobody) => {}
                 Err(error) => tracing::error!(%error, to = C::RECIPIENT, "something was not delivered"),
             },
@@ -179,11 +179,14 @@ struct Recipient {
     at_once: usize,
     rest: Duration,
     until: Instant,
+    /// Until when he has asked to be left alone.
+    alone: Instant,
 }
 
 impl Recipient {
     fn new(name: &'static str, at_once: usize) -> Self {
-        Self { name, at_once, rest: Duration::ZERO, until: Instant::now() }
+        let now = Instant::now();
+        Self { name, at_once, rest: Duration::ZERO, until: now, alone: now }
     }
 
     fn is_well(&self) -> bool {
@@ -198,23 +201,31 @@ impl Recipient {
         self.rest = Duration::ZERO;
     }
 
-    /// A piece could not be handed to him; he wants to be left alone for so long at least.
-    fn was_not(&mut self, why: &str, asked: Duration) {
+    /// A piece could not be handed to him; he wants to be left alone for so long.
+    fn was_not(&mut self, why: &str, wish: Duration) {
+        let now = Instant::now();
+        self.alone = self.alone.max(now + wish);
         if self.is_well() {
             tracing::error!(why, "{} cannot be used; what is owed waits", self.name);
+            self.rest = REST;
         } else {
             tracing::debug!(why, "{} cannot be used yet", self.name);
+            if now < self.until {
+                // It was on its way already when the rest began.
+                return;
+            }
+            self.rest = (self.rest * 2).min(LONGEST_REST);
         }
-        self.rest = if self.is_well() { REST } else { (self.rest * 2).min(LONGEST_REST) };
-        let until = Instant::now() + self.rest.max(asked);
-        self.until = self.until.max(until);
+        self.until = now + self.rest;
     }
 
     /// How many pieces may be on their way: one, to see, until he can be used again.
     fn room(&self) -> usize {
+        let now = Instant::now();
         match self.is_well() {
+            _ if now < self.alone => 0,
             true => self.at_once,
-            false if Instant::now() < self.until => 0,
+            false if now < self.until => 0,
             false => 1,
         }
     }
@@ -262,12 +273,24 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_that_asks_for_a_rest_has_it() {
+    fn what_fails_together_makes_one_rest() {
+        let mut recipient = Recipient::new("somebody", 8);
+        for _ in 0..8 {
+            recipient.was_not("he is away", Duration::ZERO);
+        }
+        assert_eq!(recipient.rest, REST);
+    }
+
+    #[test]
+    fn a_recipient_that_asks_to_be_left_alone_is() {
         let (mut recipient, begun) = (Recipient::new("somebody", 4), Instant::now());
         let hour = Duration::from_secs(3_600);
         recipient.was_not("he wants no more", hour);
-        // What was on its way by then does not shorten it.
+        // What was on its way by then does not shorten it, whatever became of it.
         recipient.was_not("he is away", Duration::ZERO);
-        assert!(recipient.until >= begun + hour && recipient.room() == 0);
+        recipient.was_well();
+        assert!(recipient.alone >= begun + hour && recipient.room() == 0);
+        recipient.alone = Instant::now();
+        assert_eq!(recipient.room(), 4);
     }
 }

@@ -136,7 +136,7 @@ impl Carry for Deliverer {
             }
             Err(Trouble::Server(why)) => {
                 self.settle(&taken, Fate::Unsent(now)).await;
-                return Met::Unwell { why, rest: Duration::ZERO };
+                return Met::Unwell { why, wish: Duration::ZERO };
             }
         }
         Met::Well

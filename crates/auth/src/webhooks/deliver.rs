@@ -102,7 +102,7 @@ impl Carry for Deliverer {
             }
         }
         match failure.is_general {
-            true => Met::Unwell { why: failure.why, rest: failure.wish },
+            true => Met::Unwell { why: failure.why, wish: failure.wish },
             false => Met::Well,
         }
     }
@@ -252,8 +252,7 @@ mod tests {
     #[test]
     fn attempts_are_ten_over_three_days_and_never_earlier_than_asked_for() {
         let mut least = 0;
-        for attempts in 0..9 {
-            let usual = AGAIN[attempts];
+        for (attempts, usual) in AGAIN.into_iter().enumerate() {
             least += usual;
             let attempts = i64::try_from(attempts).expect("small");
             let waits: Vec<u64> = (0..200)

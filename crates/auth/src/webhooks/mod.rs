@@ -1,7 +1,7 @@
 //! Webhooks: events of chosen kinds, sent to an address of the operator's.
 //!
-//! The step that seals an event into the chain notes that it is owed ([`storage::delivery_add`]), where it is of a kind
-//! that is [`Chosen`]: whoever logs in or changes something pays nothing for it. A [`Deliverer`] on each instance takes
+//! The step that seals an event into the chain notes that it is owed (`delivery_add`), where it is of a kind
+//! that is `Chosen`: whoever logs in or changes something pays nothing for it. A `Deliverer` on each instance takes
 //! what is owed, makes its body of the event as it is then, signs it and sends it, until the receiver has it or all
 //! attempts are used up. Each arrives at least once; one that arrives twice has the same id.
 //!
@@ -69,10 +69,7 @@ impl Chosen {
     }
 
     /// Says whether events of this type are sent.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "asked by the step that seals events")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by the step that seals events"))]
     pub(crate) fn wants(&self, kind: &str) -> bool {
         self.0.iter().any(|pattern| match pattern {
             Pattern::Any => true,

@@ -175,8 +175,7 @@ async fn the_receivers_of_the_guide_take_what_is_signed_and_nothing_else() {
         let (code, _, said) = try_out(&url, &replaced, &PRIVATE);
         assert!(code == 0, "{language}: {code} {said}");
         // An old one, well signed; and a new one with the signature of the old one.
-        let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = at.expect("a clock").as_secs().to_string();
+        let now = auth::Clock::system().now().seconds().to_string();
         let signature = signed(&secret, "msg_1.1614265330.{}");
         for at in ["1614265330", now.as_str()] {
             let request = reqwest::Client::new().post(&url).body("{}");
