@@ -138,6 +138,7 @@ pub mod audit; // what was done, by whom, in a chain that shows changes
 mod auth; // the one handle to everything
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
+mod courier; // what is owed to somebody who may be away, and how it gets there
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
 pub mod import; // accounts of other systems, with the hashes of their passwords
@@ -156,6 +157,7 @@ pub mod storage; // the door to the database: the same statements on both engine
 pub mod testing; // for tests: a database, a clock, an installation, the promises of storage
 pub mod tokens; // signed statements of who somebody is, and what gets the next one
 pub mod users; // who has an account
+pub mod webhooks; // events on their way to somebody else's server
 
 pub use self::{
     auth::{Auth, AuthBuilder},

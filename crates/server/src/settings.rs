@@ -431,6 +431,11 @@ mod tests {
             ("mail.from", "auth@example.com"),
             ("mail.ca_file", "ca.pem"),
             ("mail.templates", "letters"),
+            ("webhooks.url", "https://hooks.example.com/in"),
+            ("webhooks.events", "user.*,session.replayed"),
+            ("webhooks.secret_file", "webhook-secret"),
+            ("webhooks.allow_private", "true"),
+            ("webhooks.ca_file", "authority.pem"),
             ("log.format", "json"),
             ("log.level", "debug"),
         ];
@@ -452,6 +457,8 @@ mod tests {
             assert_eq!(config.http.trusted_proxies.len(), 2);
             assert_eq!(config.accounts.roles, ["user", "admin", "editor"]);
             assert!(config.database.pooler && !config.limits.enabled);
+            assert_eq!(config.webhooks.events, ["user.*", "session.replayed"]);
+            assert!(config.webhooks.url.is_some() && config.webhooks.allow_private);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     log::Log,
     storage::{self, Sealed},
 };
-use crate::{Error, jobs::Job};
+use crate::{Error, jobs::Job, webhooks::Chosen};
 
 /// So often events are sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
@@ -18,15 +18,15 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const BATCHES: usize = 100;
 
 /// Seals the events that are not sealed yet. An instance that finds none does not even ask for the lease.
-pub(crate) fn seal(log: &Log) -> Job {
-    let (log, waits) = (log.clone(), log.db.clone());
-    Job::new("audit-seal", SEAL_EVERY, move || seal_all(log.clone()))
+pub(crate) fn seal(log: &Log, chosen: &Arc<Chosen>) -> Job {
+    let (log, waits, chosen) = (log.clone(), log.db.clone(), Arc::clone(chosen));
+    Job::new("audit-seal", SEAL_EVERY, move || seal_all(log.clone(), Arc::clone(&chosen)))
         .only_when(move || storage::any_unsealed(waits.clone()))
 }
 
-pub(crate) async fn seal_all(log: Log) -> Result<(), Error> {
+pub(crate) async fn seal_all(log: Log, chosen: Arc<Chosen>) -> Result<(), Error> {
     for _ in 0..BATCHES {
-        match storage::events_seal(&log.db, &log.chain).await? {
+        match storage::events_seal(&log.db, &log.chain, &chosen, log.clock.now()).await? {
             Sealed::All => break,
             Sealed::Some => {}
             Sealed::HeadChanged => {

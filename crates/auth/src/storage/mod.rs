@@ -46,6 +46,7 @@ mod migrate;
 mod postgres;
 mod sql;
 mod sqlite;
+mod told;
 mod tx;
 mod value;
 
@@ -53,6 +54,7 @@ pub use db::{Db, DbOptions, Engine};
 pub use futures_util::future::BoxFuture;
 pub use migrate::{Migration, Migrations};
 pub use postgres::Listener;
+pub(crate) use told::Told;
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};
 

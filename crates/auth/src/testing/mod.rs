@@ -1,5 +1,5 @@
 //! For tests: a database of one's own on either engine, a clock to set, a ready installation, a mail
-//! server, the promises of storage, and the simulator of refreshes.
+//! server, a receiver of webhooks, the promises of storage, and the simulator of refreshes.
 
 pub mod accounts;
 pub mod admin;
@@ -14,7 +14,9 @@ pub mod logins;
 pub mod mail;
 mod place;
 pub mod post_office;
+pub mod receiver;
 pub mod simulator;
+pub mod webhooks;
 pub mod work;
 
 pub use self::{

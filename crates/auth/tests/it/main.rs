@@ -28,3 +28,5 @@ mod mail;
 mod outage;
 #[cfg(test)]
 mod simulator;
+#[cfg(test)]
+mod webhooks;

@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod token;
 mod user;
+mod webhook;
 
 use std::{fmt, process::ExitCode};
 
@@ -42,6 +43,8 @@ enum Command {
     Serve(serve::Serve),
     /// Look at the letters, and send one to try the mail server.
     Mail(mail::Mail),
+    /// Make a secret for webhooks, and try the receiver.
+    Webhook(webhook::Webhook),
     /// Make, list, rotate, revoke, import and export signing keys.
     Key(key::Key),
     /// Make, check and read tokens.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
             Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Mail(mail) => mail.run().await,
+            Command::Webhook(webhook) => webhook.run().await,
             Command::Token(token) => token.run().await,
             Command::Config(config) => config.run(),
             Command::Completions(completions) => {

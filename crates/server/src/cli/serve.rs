@@ -86,6 +86,7 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
         &keys.master_key_file,
         &keys.previous_master_key_file,
         &config.mail.password_file,
+        &config.webhooks.secret_file,
     ];
     checks.extend(others.into_iter().flatten().map(|path| refuse_shared_file(path)));
     checks.push(refuse_plain_http(config));

@@ -46,3 +46,5 @@ mod tour;
 mod typed;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod webhooks;
