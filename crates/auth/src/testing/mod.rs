@@ -4,6 +4,7 @@
 pub mod accounts;
 mod clock;
 pub mod conformance;
+pub mod copies;
 pub mod imports;
 pub mod jobs;
 pub mod keys;

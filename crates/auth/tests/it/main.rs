@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod copies;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
