@@ -204,6 +204,18 @@ impl AuthBuilder {
         self
     }
 
+    /// Opens the database alone, and leaves its tables as they are.
+    ///
+    /// # Errors
+    /// As [`AuthBuilder::build`].
+    pub async fn database(self) -> Result<Db, Error> {
+        self.config.check().map_err(Error::Configuration)?;
+        match self.db {
+            Some(db) => Ok(db),
+            None => open_database(&self.config).await,
+        }
+    }
+
     /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
     /// that run. Starts nothing, and makes no key.
     ///
@@ -339,6 +351,9 @@ impl AuthBuilder {
 }
 
 impl Auth {
+    /// The tables of an installation, for who brings them up to date or copies them without starting one.
+    pub const MIGRATIONS: Migrations = MIGRATIONS;
+
     /// Begins an installation with these settings.
     #[must_use]
     pub fn builder(config: Config) -> AuthBuilder {

@@ -24,11 +24,13 @@ type ConfigLayer = <Config as confique::Config>::Layer;
 
 /// Environment variables with this beginning are settings.
 const PREFIX: &str = "COUNTERSIGN_";
-/// Variables with the prefix that are no settings: where the settings and the data lie, the password for a command, and
-/// what tests use.
-const NOT_SETTINGS: [&str; 4] = [
+/// Variables with the prefix that are no settings: where the settings and the data lie, what commands take from the
+/// environment, and what tests use.
+const NOT_SETTINGS: [&str; 6] = [
     "COUNTERSIGN_CONFIG",
     "COUNTERSIGN_DATA_DIR",
+    "COUNTERSIGN_DB_FROM",
+    "COUNTERSIGN_DB_TO",
     "COUNTERSIGN_TEST_POSTGRES",
     "COUNTERSIGN_USER_PASSWORD",
 ];

@@ -468,7 +468,7 @@ pub(super) async fn erasures(db: &Db) -> Result<Vec<UserId>, Error> {
 }
 
 /// Removes the personal data of an account that is gone from some of its events, and says whether those were all.
-pub(crate) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
+pub(super) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
     let erased = db.transaction(move |tx| {
         Box::pin(async move {
             let mut erased = 0;

@@ -8,7 +8,7 @@ use super::{
     log::Log,
     storage::{self, Sealed},
 };
-use crate::{Error, jobs::Job, webhooks::Chosen};
+use crate::{Error, jobs::Job, storage::Db, users::UserId, webhooks::Chosen};
 
 /// So often events are sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
@@ -45,13 +45,19 @@ pub(crate) fn clean(log: &Log, retention: Duration) -> Job {
     Job::new("audit-clean", CLEAN_EVERY, move || clean_all(Arc::clone(&log), retention))
 }
 
+/// Removes the personal data of an account that is gone from its events; where they are very many, only some of them now.
+pub(crate) async fn erase(db: &Db, user: UserId) -> Result<(), Error> {
+    for _ in 0..BATCHES {
+        if storage::erase(db, user).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn clean_all(log: Arc<Log>, retention: Duration) -> Result<(), Error> {
     for user in storage::erasures(&log.db).await? {
-        for _ in 0..BATCHES {
-            if storage::erase(&log.db, user).await? {
-                break;
-            }
-        }
+        erase(&log.db, user).await?;
     }
     let before = log.clock.now().saturating_sub(retention);
     for _ in 0..BATCHES {

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Listener, Migrations, Row, StorageError, Tx, Value,
+    Listener, Migrations, Row, Standing, StorageError, Tx, Value,
     postgres::Postgres,
     sql::{self, Kind},
     sqlite::Sqlite,
@@ -57,7 +57,7 @@ struct Inner {
     faults: faults::Faults,
 }
 
-enum Backend {
+pub(super) enum Backend {
     Sqlite(Sqlite),
     Postgres(Box<Postgres>),
 }
@@ -190,19 +190,41 @@ impl Db {
         }
     }
 
-    /// Brings the tables of one owner up to date; several processes may do so at once.
+    /// Brings the tables of one owner up to date, and says which steps that took; several processes may do so at once.
     ///
     /// # Errors
     ///
     /// [`StorageError::Refused`] when the database has a migration that this program does not know, when one that was
     /// applied has been changed since, or when one fails; [`StorageError::Unavailable`] when another process holds the
     /// migration lock for more than a minute.
-    pub async fn migrate(&self, migrations: Migrations) -> Result<(), StorageError> {
+    pub async fn migrate(&self, migrations: Migrations) -> Result<Vec<String>, StorageError> {
         self.admit()?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => super::migrate::sqlite(sqlite, migrations).await,
             Backend::Postgres(postgres) => super::migrate::postgres(postgres, migrations).await,
         }
+    }
+
+    /// Says how far the tables of one owner are, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`migrate`](Self::migrate) would refuse.
+    pub async fn standing(&self, migrations: Migrations) -> Result<Standing, StorageError> {
+        super::migrate::standing(self, migrations).await
+    }
+
+    /// Counts the other connections of servers and commands on a PostgreSQL database, as far as they go by the name
+    /// that ours have there; 0 for SQLite, whose file tells by its locks.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn others(options: &DbOptions) -> Result<u64, StorageError> {
+        if options.url.starts_with("postgres") {
+            return super::postgres::others(&options.url).await;
+        }
+        Ok(0)
     }
 
     /// Listens on a channel for what [`Tx::notify`] says in any process; `None` where the engine carries no such word
@@ -246,6 +268,10 @@ impl Db {
             (Backend::Sqlite(sqlite), Kind::Write) => sqlite.write(sql, binds).await,
             (Backend::Postgres(postgres), kind) => postgres.run(sql, &binds, kind).await,
         }
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.inner.backend
     }
 
     /// Where tests take the storage away.

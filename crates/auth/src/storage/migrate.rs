@@ -7,8 +7,10 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
 use super::{
-    StorageError,
+    Db, Engine, StorageError,
+    db::Backend,
     postgres::{self, Postgres},
+    schema,
     sqlite::{self, Sqlite},
 };
 
@@ -38,6 +40,15 @@ pub struct Migration {
     pub postgres: &'static str,
 }
 
+/// How far the tables of one owner are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The steps that were taken, the oldest first.
+    pub applied: Vec<String>,
+    /// Those that are yet to be taken.
+    pub missing: Vec<String>,
+}
+
 impl Migrations {
     fn runner(self, sql: impl Fn(&Migration) -> &'static str) -> Result<Runner, StorageError> {
         let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -56,6 +67,21 @@ impl Migrations {
         Ok(runner)
     }
 
+    fn unknown(self, found: &str) -> StorageError {
+        StorageError::refused(format!(
+            "the database has migration {found} in {}, which this program does not know: it was used by a newer \
+             version",
+            self.table
+        ))
+    }
+
+    fn changed(self, found: &str) -> StorageError {
+        StorageError::refused(format!(
+            "migration {found} in {} is not the one this program has: it was changed after it was applied",
+            self.table
+        ))
+    }
+
     /// What an error means; `engine` reads the driver's own.
     fn explain(
         self,
@@ -66,16 +92,9 @@ impl Migrations {
             Kind::MissingVersion(found)
                 if !self.steps.iter().any(|step| step.name == found.to_string()) =>
             {
-                StorageError::refused(format!(
-                    "the database has migration {found} in {}, which this program does not know: \
-                     it was used by a newer version",
-                    self.table
-                ))
+                self.unknown(&found.to_string())
             }
-            Kind::DivergentVersion(found, _) => StorageError::refused(format!(
-                "migration {found} in {} is not the one this program has: it was changed after it was applied",
-                self.table
-            )),
+            Kind::DivergentVersion(found, _) => self.changed(&found.to_string()),
             Kind::Connection(_, cause) => match engine(cause.as_ref()) {
                 // A conflict is an answer to a caller who inserts, not to one who migrates.
                 Some(StorageError::Conflict { constraint }) => StorageError::refused(format!(
@@ -94,7 +113,69 @@ impl Migrations {
     }
 }
 
-pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<(), StorageError> {
+/// Compares what the history table says with the steps there are.
+pub(super) async fn standing(db: &Db, migrations: Migrations) -> Result<Standing, StorageError> {
+    let runner = match db.engine() {
+        Engine::Sqlite => migrations.runner(|step| step.sqlite)?,
+        Engine::Postgres => migrations.runner(|step| step.postgres)?,
+    };
+    let mut missing = runner.get_migrations().clone();
+    let begun = schema::found(db).await?.contains_key(migrations.table);
+    let applied = match db.backend() {
+        _ if !begun => Vec::new(),
+        Backend::Sqlite(sqlite) => {
+            let look = move |connection: &mut rusqlite::Connection| {
+                let applied = runner.get_applied_migrations(connection);
+                applied.map_err(|error| {
+                    migrations.explain(&error, |cause| explained(connection, cause))
+                })
+            };
+            sqlite.alone(look).await?
+        }
+        Backend::Postgres(postgres) => {
+            let mut client = postgres.connect().await?;
+            let applied = runner.get_applied_migrations_async(&mut client).await;
+            applied.map_err(|error| migrations.explain(&error, answered))?
+        }
+    };
+    missing.sort();
+    for found in &applied {
+        let Some(place) = missing.iter().position(|step| step.version() == found.version()) else {
+            return Err(migrations.unknown(&found.to_string()));
+        };
+        if missing.remove(place) != *found {
+            return Err(migrations.changed(&found.to_string()));
+        }
+    }
+    let names = |steps: &[refinery::Migration]| steps.iter().map(ToString::to_string).collect();
+    Ok(Standing { applied: names(&applied), missing: names(&missing) })
+}
+
+/// What SQLite says.
+fn explained(
+    connection: &rusqlite::Connection,
+    cause: &(dyn std::error::Error + 'static),
+) -> Option<StorageError> {
+    let rusqlite::Error::SqliteFailure(code, text) = cause.downcast_ref()? else {
+        return None;
+    };
+    Some(sqlite::classify(connection, rusqlite::Error::SqliteFailure(*code, text.clone())))
+}
+
+/// What PostgreSQL says.
+fn answered(cause: &(dyn std::error::Error + 'static)) -> Option<StorageError> {
+    Some(postgres::classify(cause.downcast_ref()?).error)
+}
+
+/// The steps of a run, by their names.
+fn names(report: &refinery::Report) -> Vec<String> {
+    report.applied_migrations().iter().map(ToString::to_string).collect()
+}
+
+pub(super) async fn sqlite(
+    sqlite: &Sqlite,
+    migrations: Migrations,
+) -> Result<Vec<String>, StorageError> {
     let runner = migrations.runner(|step| step.sqlite)?;
     sqlite
         .alone(move |connection| {
@@ -103,23 +184,16 @@ pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<()
                     runner.get_applied_migrations(connection).map_or(0, |all| all.len())
                 };
                 let before = applied(connection);
-                let Err(error) = runner.run(connection) else {
-                    return Ok(());
+                let error = match runner.run(connection) {
+                    Ok(report) => return Ok(names(&report)),
+                    Err(error) => error,
                 };
                 // Another process did it between our look and our turn; its rows in the history made ours fail as a
                 // whole. Look again: there are only so many migrations.
                 if applied(connection) > before {
                     continue;
                 }
-                return Err(migrations.explain(&error, |cause| {
-                    let rusqlite::Error::SqliteFailure(code, text) = cause.downcast_ref()? else {
-                        return None;
-                    };
-                    Some(sqlite::classify(
-                        connection,
-                        rusqlite::Error::SqliteFailure(*code, text.clone()),
-                    ))
-                }));
+                return Err(migrations.explain(&error, |cause| explained(connection, cause)));
             }
         })
         .await
@@ -128,7 +202,7 @@ pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<()
 pub(super) async fn postgres(
     postgres: &Postgres,
     migrations: Migrations,
-) -> Result<(), StorageError> {
+) -> Result<Vec<String>, StorageError> {
     let runner = migrations.runner(|step| step.postgres)?;
     let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
 
@@ -164,7 +238,5 @@ pub(super) async fn postgres(
     let result = runner.run_async(&mut worker).await;
     // Dropping the connection would free the lock as well, a moment later.
     guard.batch_execute("COMMIT").await.map_err(failed)?;
-    result.map(drop).map_err(|error| {
-        migrations.explain(&error, |cause| Some(postgres::classify(cause.downcast_ref()?).error))
-    })
+    result.map(|report| names(&report)).map_err(|error| migrations.explain(&error, answered))
 }

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admin;
 mod clock;
 pub mod conformance;
+pub mod copies;
 pub mod imports;
 pub mod jobs;
 pub mod keys;

@@ -64,7 +64,10 @@ async fn event(test: &TestAuth, act: Act) -> Uuid {
 /// It is owed to the receiver, as the step that seals events says it.
 async fn owe(test: &TestAuth, id: Uuid) {
     let now = test.clock.now();
-    let added = test.auth.db().transaction(move |tx| Box::pin(deliveries_add(tx, &[id], now)));
+    let added = test
+        .auth
+        .db()
+        .transaction(move |tx| Box::pin(async move { deliveries_add(tx, &[id], now).await }));
     added.await.unwrap();
 }
 

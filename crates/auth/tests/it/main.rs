@@ -7,7 +7,11 @@ mod admin;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod copies;
 #[cfg(test)]
 mod door;
 #[cfg(test)]

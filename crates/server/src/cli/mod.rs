@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod completions;
 mod config;
+mod db;
 mod demo;
 mod dev;
 mod flags;
@@ -12,6 +13,7 @@ mod instance;
 mod key;
 mod mail;
 mod man;
+mod migrate;
 mod output;
 mod report;
 mod serve;
@@ -51,6 +53,10 @@ enum Command {
     Token(Box<token::Token>),
     /// See the settings, where each is from, and what is wrong with them.
     Config(config::Settings),
+    /// Bring the tables of an installation up to date, as every start does by itself.
+    Migrate(migrate::Migrate),
+    /// Copy an installation to another database, back it up, and restore it.
+    Db(db::Database),
     /// Print the completions for a shell.
     Completions(completions::Completions),
     /// Print the manual page.
@@ -99,6 +105,8 @@ pub fn main() -> ExitCode {
                 Ok(())
             }
             Command::Man(man) => man.run(),
+            Command::Migrate(migrate) => migrate.run().await,
+            Command::Db(db) => db.run().await,
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
             Command::Audit(audit) => audit.run().await,

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 
 use crate::process::PASSWORD;
 
-#[expect(dead_code, reason = "its last function waits for ever")]
+#[expect(
+    dead_code,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "it is a program of its own, whose last function waits for ever"
+)]
 mod notes {
     use auth as countersign_auth;
     use guard as countersign_guard;

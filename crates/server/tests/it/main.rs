@@ -31,6 +31,8 @@ mod listener;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;
