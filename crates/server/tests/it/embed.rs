@@ -69,7 +69,10 @@ async fn the_program_does_what_the_guide_says(url: &str) {
     assert_eq!(status, 201, "{ada}");
     let token = api.login("ada@example.com", PASSWORD).await;
     assert_eq!(api.ask(Method::GET, "/notes", "", Value::Null).await.0, 401);
-    assert_eq!(api.ask(Method::POST, "/notes", &token, json!("a first note")).await.0, 201);
+    assert_eq!(
+        api.ask(Method::POST, "/notes", &token, json!({ "text": "a first note" })).await.0,
+        201
+    );
     let (_, notes) = api.ask(Method::GET, "/notes", &token, Value::Null).await;
     assert_eq!(notes, json!({ "team": "example.com", "notes": ["a first note"] }));
 

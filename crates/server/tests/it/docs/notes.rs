@@ -12,6 +12,7 @@ use countersign_auth::{
     users::{NewUser, UserId},
 };
 use countersign_guard::{Guard, Principal};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -71,11 +72,18 @@ async fn list(State(db): State<Db>, caller: Principal) -> Result<Json<Value>, Er
 async fn write(
     State(app): State<App>,
     caller: Principal,
-    countersign_auth::Json(text): countersign_auth::Json<String>,
+    countersign_auth::Json(note): countersign_auth::Json<Note>,
 ) -> Result<StatusCode, Error> {
-    let row = [app.auth.ids().next().into(), caller.subject().into(), text.into()];
+    let row = [app.auth.ids().next().into(), caller.subject().into(), note.text.into()];
     app.db.execute("INSERT INTO notes (id, author, text) VALUES ($1, $2, $3)", row).await?;
     Ok(StatusCode::CREATED)
+}
+
+/// A body that is not like this is refused, and nothing of it is repeated.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    text: String,
 }
 
 /// Only who has a role of the application's own.
