@@ -81,14 +81,14 @@ pub(super) async fn admin_claim(
     let claimed = act(db, move |tx| {
         let (claimant, scribe) = (claimant.clone(), scribe.clone());
         Box::pin(async move {
-            let used = tx
-                .execute(
-                    "DELETE FROM admin_links WHERE secret_hash = $1 AND expires_at > $2",
+            let link = tx
+                .optional(
+                    "SELECT expires_at FROM admin_links WHERE secret_hash = $1 AND expires_at > $2",
                     [secret.as_bytes().into(), now.seconds().into()],
                 )
                 .await?;
             let user = match claimant {
-                _ if used == 0 || administrator_exists(tx).await? => None,
+                _ if link.is_none() || administrator_exists(tx).await? => None,
                 Claimant::New(user, hash) => {
                     user_add(tx, &user, hash).await?;
                     Some(user)
@@ -99,6 +99,7 @@ pub(super) async fn admin_claim(
                 tx.roll_back();
                 return Ok((None, Recorded::nothing()));
             };
+            // All at once, in one order: of two that claim at the same moment one waits, and none for the other.
             tx.execute("DELETE FROM admin_links", []).await?;
             let recorded =
                 scribe.record(tx, Some(user.id), None, &Act::AdministratorClaimed).await?;

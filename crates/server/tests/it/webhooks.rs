@@ -1,6 +1,7 @@
 //! Webhooks on the command line of the real binary, and the receivers that the guide shows.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Read,
     os::unix::fs::PermissionsExt,
@@ -10,12 +11,14 @@ use std::{
 };
 
 use auth::testing::{
+    Place,
     post_office::closed_address,
     receiver::{Receiver, Reply},
 };
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::countersign;
+use crate::process::{PASSWORD, Server, countersign};
 
 /// As long as a start may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -199,4 +202,69 @@ async fn the_receivers_of_the_guide_take_what_is_signed_and_nothing_else() {
         stdout.read_to_string(&mut printed).expect("text");
         assert_eq!(printed.matches("webhook.test").count(), 3, "{language}: {printed}");
     }
+}
+
+/// From an act to the receiver, over the death of a server in between: each event once, by its id.
+async fn what_happens_is_told(database: &[&str], folder: &Path) {
+    let secret = secret(folder);
+    let address = closed_address().await;
+    let url = format!("http://{address}/in");
+    let data = folder.join("data");
+    let serve = || {
+        let mut command = countersign();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--allow-plain-keys"]).args(database);
+        command.arg("--data-dir").arg(&data).args(["--webhooks-url", &url]).args(PRIVATE);
+        command.arg("--webhooks-secret-file").arg(&secret);
+        command.args(["--webhooks-events", "user.*,login.failed"]);
+        Server::start(command)
+    };
+    let server = serve();
+    let id = server.register("a@example.com").await;
+    server.post("/login", json!({ "email": "a@example.com", "password": "wrong" })).await;
+    server.login("a@example.com", PASSWORD).await;
+    let owed = || async { audit_of(database, &data).await };
+    let start = Instant::now();
+    while owed().await.iter().any(|event| event["number"].is_null()) {
+        assert!(start.elapsed() < PATIENCE, "nothing is sealed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The receiver is down, and then so is the server.
+    server.kill();
+    let receiver = Receiver::at(address, false).await;
+    let server = serve();
+    receiver.until(2).await;
+    let mut told: Vec<Value> = receiver.requests().iter().map(|request| request.json()).collect();
+    told.sort_by_key(|event| event["type"].to_string());
+    let types: Vec<&str> = told.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(types, ["login.failed", "user.registered"], "and no login that succeeded");
+    assert_eq!(told[1]["data"]["user_id"], json!(id));
+    assert_eq!(told[0]["data"]["details"], json!({ "reason": "password_wrong" }));
+    let ids: BTreeSet<String> =
+        receiver.requests().iter().map(|request| request.id().to_owned()).collect();
+    assert_eq!(ids.len(), 2);
+    let key = fs::read_to_string(&secret).expect("the secret");
+    assert!(!server.log().contains(key.trim()), "the secret is in the log");
+    assert!(server.stop().success());
+}
+
+async fn audit_of(database: &[&str], data: &Path) -> Vec<Value> {
+    let mut command = countersign();
+    command.args(["audit", "list", "--json"]).args(database).arg("--data-dir").arg(data);
+    let output = command.output().expect("it runs");
+    let lines = String::from_utf8(output.stdout).expect("text");
+    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_told_over_a_kill_9_on_sqlite() {
+    let folder = tempdir().expect("folder");
+    what_happens_is_told(&[], folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_told_over_a_kill_9_on_postgres() {
+    let Some(place) = Place::postgres().await else { return };
+    let folder = tempdir().expect("folder");
+    what_happens_is_told(&["--database-url", &place.url], folder.path()).await;
+    place.remove().await;
 }
