@@ -13,7 +13,7 @@ use std::{
 use auth::testing::{
     Place,
     post_office::closed_address,
-    receiver::{Receiver, Reply},
+    receiver::{Receiver, Reply, Request},
 };
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -233,7 +233,7 @@ async fn what_happens_is_told(database: &[&str], folder: &Path) {
     let receiver = Receiver::at(address, false).await;
     let server = serve();
     receiver.until(2).await;
-    let mut told: Vec<Value> = receiver.requests().iter().map(|request| request.json()).collect();
+    let mut told: Vec<Value> = receiver.requests().iter().map(Request::json).collect();
     told.sort_by_key(|event| event["type"].to_string());
     let types: Vec<&str> = told.iter().filter_map(|event| event["type"].as_str()).collect();
     assert_eq!(types, ["login.failed", "user.registered"], "and no login that succeeded");
