@@ -103,8 +103,16 @@ pub enum Fault {
         /// The number of the last.
         to: i64,
     },
+    /// An event has a number and was never sealed.
+    #[error("event {number} ({id}) was never sealed: it was put in")]
+    Added {
+        /// The number that it claims.
+        number: i64,
+        /// Its id.
+        id: Uuid,
+    },
     /// Two events have one number.
-    #[error("event {number} is there twice: {id} was added")]
+    #[error("event {number} is there already, or before the first: {id} was put in")]
     Doubled {
         /// Their number.
         number: i64,
@@ -119,8 +127,8 @@ pub enum Fault {
         /// Its id.
         id: Uuid,
     },
-    /// The record of where the chain begins and ends is not what was sealed.
-    #[error("the head of the chain was changed")]
+    /// The record of where the chain begins and ends is gone, or not what was sealed.
+    #[error("the head of the chain was changed or removed")]
     Head,
     /// A head that was noted down is not that of this chain.
     #[error(
@@ -225,7 +233,7 @@ impl<'a> Check<'a> {
         noted: Option<(i64, &'a str)>,
     ) -> Self {
         let (head, is_sealed) = match stored {
-            None => (Head::default(), true),
+            None => (Head::default(), false),
             Some((head, seal)) => {
                 let is_sealed = chain::equal(&chain.seal(&head), &seal);
                 (head, is_sealed)
@@ -264,8 +272,12 @@ impl<'a> Check<'a> {
     }
 
     fn event(&mut self, stored: &Stored) {
-        let (Some(number), Some(link)) = (stored.number, &stored.link) else { return };
+        let Some(number) = stored.number else { return };
         let id = stored.event.id;
+        let Some(link) = &stored.link else {
+            self.fault(Fault::Added { number, id });
+            return;
+        };
         let (last, _) = self.before;
         if number <= last {
             self.fault(Fault::Doubled { number, id });
@@ -314,6 +326,13 @@ impl<'a> Check<'a> {
     /// `now` is the head after the last event was read.
     fn end(&mut self, now: Option<(Head, Vec<u8>)>) {
         let now = now.map_or_else(Head::default, |(head, _)| head);
+        // What grew too old and was removed while this went on.
+        let known = self.report.faults.len();
+        self.report
+            .faults
+            .retain(|fault| !matches!(fault, Fault::Missing { to, .. } if *to <= now.first.0));
+        let removed = known - self.report.faults.len();
+        self.report.fault_count -= u64::try_from(removed).unwrap_or_default();
         for (number, id) in std::mem::take(&mut self.beyond) {
             if number > now.last.0 {
                 self.fault(Fault::Beyond { number, id });

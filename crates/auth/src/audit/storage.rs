@@ -274,7 +274,7 @@ pub(super) async fn sealed_after(
     Ok(rows.iter().map(stored).collect::<Result<_, _>>()?)
 }
 
-/// The head of the chain and its seal; `None` before the first event is sealed.
+/// The head of the chain and its seal; `None` where it is gone.
 pub(super) async fn head(db: &Db) -> Result<Option<(Head, Vec<u8>)>, Error> {
     let row = db.optional(HEAD, []).await?;
     Ok(row.map(|row| head_of(&row)).transpose()?)
@@ -291,9 +291,15 @@ fn head_of(row: &Row) -> Result<(Head, Vec<u8>), StorageError> {
     Ok((head, row.get("seal")?))
 }
 
-/// The head as part of a step; `None` where it is not what was sealed.
+/// Begins the chain, as part of the step that makes the server secret. A chain that is gone later is not begun anew by
+/// itself: whoever took it away would have a log without a past.
+pub(crate) async fn chain_begin(tx: &mut Tx, chain: &Chain) -> Result<(), StorageError> {
+    set_head(tx, chain, Head::default()).await
+}
+
+/// The head as part of a step; `None` where it is gone or not what was sealed.
 async fn head_in(tx: &mut Tx, chain: &Chain) -> Result<Option<Head>, StorageError> {
-    let Some(row) = tx.optional(HEAD, []).await? else { return Ok(Some(Head::default())) };
+    let Some(row) = tx.optional(HEAD, []).await? else { return Ok(None) };
     let (head, seal) = head_of(&row)?;
     Ok(chain::equal(&chain.seal(&head), &seal).then_some(head))
 }
@@ -337,7 +343,7 @@ pub(super) enum Sealed {
     All,
     /// Some; there may be more.
     Some,
-    /// None: the head of the chain is not what was sealed.
+    /// None: the head of the chain is gone or not what was sealed.
     HeadChanged,
 }
 
@@ -419,43 +425,68 @@ const SEAL: &str = "UPDATE events SET number = v.column2, commitment = v.column3
       WHERE events.id = v.column1 AND events.number IS NULL
         AND (events.personal IS NULL) = (v.column3 IS NULL)";
 
+/// How far old events are removed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// All that there were.
+    All,
+    /// Some; there may be more.
+    Some,
+    /// None of them: one is not what was sealed, or the head is not.
+    LogChanged,
+}
+
 /// Removes the oldest sealed events that are from before a time, a [`BATCH`] at most, in one step with the record of
-/// where the chain begins now. Says whether there may be more.
+/// where the chain begins now. Each is checked before.
 pub(super) async fn events_remove(
     db: &Db,
     chain: &Chain,
     before: Timestamp,
     scribe: Scribe,
-) -> Result<bool, Error> {
+) -> Result<Removed, Error> {
     let chain = chain.clone();
     let removed = act(db, move |tx| {
         let (chain, scribe) = (chain.clone(), scribe.clone());
         Box::pin(async move {
             let none = Recorded::nothing();
-            let Some(mut head) = head_in(tx, &chain).await? else { return Ok((false, none)) };
+            let Some(mut head) = head_in(tx, &chain).await? else {
+                return Ok((Removed::LogChanged, none));
+            };
             let rows = tx
                 .all(
-                    "SELECT number, at, link FROM events WHERE number > $1 ORDER BY number, id LIMIT 1000",
+                    "SELECT id, at, type, user_id, actor, actor_id, session_id, request_id, details, personal,
+                            salt, number, commitment, link, user_id AS person, user_id AS living
+                       FROM events WHERE number > $1 ORDER BY number, id LIMIT 1000",
                     [head.first.0.into()],
                 )
                 .await?;
-            let mut last = None;
+            let mut last = head.first.clone();
             for row in &rows {
-                let number: i64 = row.get("number")?;
-                // Only from the beginning on, and nothing that does not belong to the chain.
-                if row.get::<i64>("at")? >= before.seconds() || number > head.last.0 {
+                let Stored { event, number: Some(number), link: Some(link), .. } = stored(row)?
+                else {
+                    return Ok((Removed::LogChanged, none));
+                };
+                if event.at >= before.seconds() || number > head.last.0 {
                     break;
                 }
-                last = Some((number, row.get("link")?));
+                // What was changed, to look old or otherwise, is not helped to vanish.
+                let is_next = number == last.0 + 1;
+                if !is_next || !chain::equal(&chain.link(&last.1, number, &event), &link) {
+                    return Ok((Removed::LogChanged, none));
+                }
+                last = (number, link);
             }
-            let Some(last) = last else { return Ok((false, none)) };
+            if last == head.first {
+                return Ok((Removed::All, none));
+            }
             let events =
                 tx.execute("DELETE FROM events WHERE number <= $1", [last.0.into()]).await?;
             let act = Act::EventsRemoved { number: last.0, events };
             head.first = last;
             set_head(tx, &chain, head).await?;
             let is_full = events >= u64::try_from(BATCH).unwrap_or(u64::MAX);
-            Ok((is_full, scribe.record(tx, None, None, &act).await?))
+            let removed = if is_full { Removed::Some } else { Removed::All };
+            Ok((removed, scribe.record(tx, None, None, &act).await?))
         })
     });
     Ok(removed.await?)
@@ -467,8 +498,9 @@ pub(super) async fn erasures(db: &Db) -> Result<Vec<UserId>, Error> {
     Ok(rows.iter().map(|row| row.get("user_id").map(UserId)).collect::<Result<_, _>>()?)
 }
 
-/// Removes the personal data of an account that is gone from some of its events, and says whether those were all.
-pub(super) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
+/// Removes the personal data of an account that is gone from some of its events, and says whether those were all. What was
+/// under way when the account went may yet write one: so it is looked for again until `settled`.
+pub(super) async fn erase(db: &Db, user: UserId, settled: Timestamp) -> Result<bool, Error> {
     let erased = db.transaction(move |tx| {
         Box::pin(async move {
             let mut erased = 0;
@@ -483,7 +515,11 @@ pub(super) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
                 erased += tx.execute(sql, [user.0.into()]).await?;
             }
             if erased == 0 {
-                tx.execute("DELETE FROM erasures WHERE user_id = $1", [user.0.into()]).await?;
+                tx.execute(
+                    "DELETE FROM erasures WHERE user_id = $1 AND asked_at < $2",
+                    [user.0.into(), settled.seconds().into()],
+                )
+                .await?;
             }
             Ok(erased == 0)
         })

@@ -6,14 +6,18 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Actor, By,
     log::Log,
-    storage::{self, Sealed},
+    storage::{self, Removed, Sealed},
 };
-use crate::{Error, jobs::Job, storage::Db, users::UserId, webhooks::Chosen};
+use crate::{Clock, Error, jobs::Job, storage::Db, users::UserId, webhooks::Chosen};
 
 /// So often events are sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
 /// So often what is to go is looked for.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// Longer than any request is under way.
+const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
+/// What is logged of a log that is not what was sealed.
+const CHANGED: &str = "the audit log was changed: `countersign audit verify` says where";
 /// Batches of one run, so that a lease is renewed in between and shutting down does not wait.
 const BATCHES: usize = 100;
 
@@ -30,9 +34,8 @@ pub(crate) async fn seal_all(log: Log, chosen: Arc<Chosen>) -> Result<(), Error>
             Sealed::All => break,
             Sealed::Some => {}
             Sealed::HeadChanged => {
-                return Err(Error::internal(
-                    "the head of the audit chain was changed: run `countersign audit verify`",
-                ));
+                tracing::error!("{CHANGED}");
+                return Err(Error::internal(CHANGED));
             }
         }
     }
@@ -46,9 +49,10 @@ pub(crate) fn clean(log: &Log, retention: Duration) -> Job {
 }
 
 /// Removes the personal data of an account that is gone from its events; where they are very many, only some of them now.
-pub(crate) async fn erase(db: &Db, user: UserId) -> Result<(), Error> {
+pub(crate) async fn erase(db: &Db, clock: &Clock, user: UserId) -> Result<(), Error> {
+    let settled = clock.now().saturating_sub(SETTLED_AFTER);
     for _ in 0..BATCHES {
-        if storage::erase(db, user).await? {
+        if storage::erase(db, user, settled).await? {
             break;
         }
     }
@@ -57,13 +61,18 @@ pub(crate) async fn erase(db: &Db, user: UserId) -> Result<(), Error> {
 
 async fn clean_all(log: Arc<Log>, retention: Duration) -> Result<(), Error> {
     for user in storage::erasures(&log.db).await? {
-        erase(&log.db, user).await?;
+        erase(&log.db, &log.clock, user).await?;
     }
     let before = log.clock.now().saturating_sub(retention);
     for _ in 0..BATCHES {
         let scribe = log.scribe_of(By::actor(Actor::Server));
-        if !storage::events_remove(&log.db, &log.chain, before, scribe).await? {
-            break;
+        match storage::events_remove(&log.db, &log.chain, before, scribe).await? {
+            Removed::All => break,
+            Removed::Some => {}
+            Removed::LogChanged => {
+                tracing::error!("{CHANGED}");
+                return Err(Error::internal(CHANGED));
+            }
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use zeroize::Zeroizing;
 
 use super::{Masters, seal::Opened, storage, stored::Resealed};
-use crate::{Error, secret::fill, storage::Db};
+use crate::{Error, audit, secret::fill, storage::Db};
 
 const SECRET_LEN: usize = 32;
 /// What the sealed secret is bound to.
@@ -49,7 +49,9 @@ impl ServerSecret {
             None => StoredSecret { material: fresh, sealed: false },
             Some(sealed) => StoredSecret { material: Zeroizing::new(sealed), sealed: true },
         };
-        let stored = storage::server_secret_open(db, fresh).await?;
+        // Whoever makes the secret begins the audit log with it; nothing else ever does.
+        let chain = audit::Chain::new(&Self::of(&fresh, masters)?)?;
+        let stored = storage::server_secret_open(db, fresh, chain).await?;
         let (secret, again) = stored.open(masters)?;
         let again = again.map(|after| Resealed { kid: None, before: stored.material, after });
         Ok((Self(Salt::new(HKDF_SHA256, b"countersign").extract(&secret)), again))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Error,
-    audit::{self, Act, Recorded, Scribe},
+    audit::{self, Act, Chain, Recorded, Scribe, storage::chain_begin},
     revocation::storage::keys_changed,
     storage::{Db, Row, StorageError, Tx, Value},
 };
@@ -346,15 +346,27 @@ pub(crate) async fn purge(db: &Db, gone_before: Timestamp, batch: i64) -> Result
     Ok(removed)
 }
 
-/// The server's secret: the one that is there, else `fresh`, which every instance then finds.
+/// The server's secret: the one that is there, else `fresh`, which every instance then finds, and with it the beginning
+/// of the audit log.
 pub(crate) async fn server_secret_open(
     db: &Db,
     fresh: StoredSecret,
+    chain: Chain,
 ) -> Result<StoredSecret, Error> {
-    db.execute(
-        "INSERT INTO server_secret (id, material, sealed) VALUES (1, $1, $2) ON CONFLICT (id) DO NOTHING",
-        [fresh.material.as_slice().into(), fresh.sealed.into()],
-    )
+    db.transaction(move |tx| {
+        let (material, sealed) = (fresh.material.clone(), fresh.sealed);
+        let chain = chain.clone();
+        Box::pin(async move {
+            let made = tx
+                .execute(
+                    "INSERT INTO server_secret (id, material, sealed) VALUES (1, $1, $2)
+                     ON CONFLICT (id) DO NOTHING",
+                    [material.as_slice().into(), sealed.into()],
+                )
+                .await?;
+            if made > 0 { chain_begin(tx, &chain).await } else { Ok(()) }
+        })
+    })
     .await?;
     server_secret(db).await?.ok_or_else(|| Error::internal("the server secret has gone"))
 }

@@ -193,6 +193,39 @@ impl Auth {
         password: &str,
         client: &Client,
     ) -> Result<String, Error> {
+        let refusal = Refusal {
+            scribe: self.scribe_of(Actor::Owner, client),
+            user: Some(user.id),
+            act: Act::PasswordCheckFailed,
+        };
+        self.password_check_or(user, password, client, refusal).await
+    }
+
+    /// Checks the password of an account that somebody says is his; a wrong one is a login that was refused.
+    ///
+    /// # Errors
+    /// As [`password_check`](Self::password_check).
+    pub(crate) async fn password_check_of_stranger(
+        &self,
+        user: &User,
+        password: &str,
+        client: &Client,
+    ) -> Result<String, Error> {
+        let refusal = Refusal {
+            scribe: self.scribe_of(Actor::Stranger, client),
+            user: Some(user.id),
+            act: Act::LoginFailed { reason: Failure::PasswordWrong },
+        };
+        self.password_check_or(user, password, client, refusal).await
+    }
+
+    async fn password_check_or(
+        &self,
+        user: &User,
+        password: &str,
+        client: &Client,
+        refusal: Refusal,
+    ) -> Result<String, Error> {
         let attempt = self.limits().check(&user.email, client).await?;
         let hash = storage::password_by_user(self.db(), user.id).await?.ok_or(Error::NotFound)?;
         let checked = self.password_verify(password, Some(hash.clone())).await?;
@@ -200,9 +233,7 @@ impl Auth {
             attempt.right().await?;
             Ok(hash)
         } else {
-            let scribe = self.scribe_of(Actor::Owner, client);
-            let act = Act::PasswordCheckFailed;
-            attempt.wrong(Refusal { scribe, user: Some(user.id), act }).await?;
+            attempt.wrong(refusal).await?;
             Err(Error::PasswordWrong)
         }
     }

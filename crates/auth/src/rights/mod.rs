@@ -148,7 +148,7 @@ impl Auth {
     /// All that is held on an account, with the events about it that came before this one: a page of [`EVENTS`], the
     /// newest first.
     ///
-    /// The first page is recorded: nothing is handed out without its event, which is not in it yet.
+    /// Each page is recorded: nothing is handed out without its event, which is not in it yet.
     ///
     /// What an application keeps of its users is not in it. [`Export::to_json`] is an object, to which it can add.
     ///
@@ -167,11 +167,8 @@ impl Auth {
             events.pop();
         }
         let next = events.last().filter(|_| more).map(|event| event.id);
-        if after.is_none() {
-            // Once for all pages.
-            let act = Act::UserExported;
-            audit::storage::record_alone(self.db(), self.scribe(), Some(id), None, act).await?;
-        }
+        let act = Act::UserExported;
+        audit::storage::record_alone(self.db(), self.scribe(), Some(id), None, act).await?;
         Ok(Export { user, held, sessions, events, next })
     }
 }

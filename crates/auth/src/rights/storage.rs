@@ -32,7 +32,7 @@ pub(super) async fn held(db: &Db, user: &User, account: Vec<u8>) -> Result<Held,
             let letters = tx
                 .all(
                     "SELECT kind, recipient, facts, created_at FROM outbox
-                      WHERE recipient = $1 OR user_id = $2 ORDER BY id",
+                      WHERE user_id = $2 OR (user_id IS NULL AND recipient = $1) ORDER BY id",
                     [email.into(), id.into()],
                 )
                 .await?;

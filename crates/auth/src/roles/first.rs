@@ -119,7 +119,7 @@ impl Auth {
         let holder = self.user_by_email(&email).await?.filter(|holder| !holder.pending);
         let claimant = match &holder {
             Some(holder) => {
-                let hash = self.password_check(holder, password, client).await?;
+                let hash = self.password_check_of_stranger(holder, password, client).await?;
                 Claimant::Known(holder.id, hash)
             }
             None => {

@@ -8,7 +8,8 @@ use jwt::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Answer, Begun, Dead, Ended, Page, Refused, Session, SessionStore, Which, storage::login_record,
+    Answer, Begun, Dead, Ended, Page, Refused, Session, SessionStore, Which,
+    storage::{Login, login_record},
 };
 use crate::{Error, audit::Scribe, secret::SecretHash, storage::Db, users::UserId};
 
@@ -90,10 +91,17 @@ impl SessionStore for MemorySessions {
                 let table = self.table();
                 table.sessions.get(&secret).map(|session| (session.id, session.user_id))
             });
-            login_record(&self.db, scribe, (id, user_id), named).await?;
-            let mut table = self.table();
-            let replaced = begun.replaced.and_then(|secret| table.remove(secret));
-            table.insert(begun.session, begun.secret, begun.dead);
+            // First: whatever ends the sessions of the account from here on ends this one too.
+            self.table().insert(begun.session, begun.secret, begun.dead);
+            let login = Login { id, user: user_id, generation: begun.generation, replaced: named };
+            match login_record(&self.db, login, scribe).await {
+                Ok(true) => {}
+                other => {
+                    self.table().remove(begun.secret);
+                    return other.map(|_| Err(Refused));
+                }
+            }
+            let replaced = begun.replaced.and_then(|secret| self.table().remove(secret));
             Ok(Ok(replaced.map(|session| session.id)))
         })
     }

@@ -220,23 +220,40 @@ pub(super) async fn sessions_end(db: &Db, end: End, scribe: Scribe) -> Result<Ve
     Ok(ended.await?)
 }
 
-/// Writes down a login whose session is held outside of the database, and the end of the one that it replaces.
-pub(super) async fn login_record(
-    db: &Db,
-    scribe: Scribe,
-    began: (Uuid, UserId),
-    replaced: Option<(Uuid, UserId)>,
-) -> Result<(), Error> {
+/// A login whose session is held outside of the database.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login {
+    pub(super) id: Uuid,
+    pub(super) user: UserId,
+    /// The generation of the account when its password was checked.
+    pub(super) generation: i64,
+    /// The session that it replaces, and whose that is.
+    pub(super) replaced: Option<(Uuid, UserId)>,
+}
+
+/// Writes down a login, and the end of the one that it replaces; `false` where there is no such account, or none who may
+/// log in, or it was changed since the password was checked.
+pub(super) async fn login_record(db: &Db, login: Login, scribe: Scribe) -> Result<bool, Error> {
     let recorded = audit::act(db, move |tx| {
         let scribe = scribe.clone();
         Box::pin(async move {
+            let account = tx
+                .optional(
+                    "SELECT id FROM users
+                      WHERE id = $1 AND generation = $2 AND disabled = $3 AND pending = $3",
+                    [login.user.0.into(), login.generation.into(), false.into()],
+                )
+                .await?;
+            if account.is_none() {
+                return Ok((false, Recorded::nothing()));
+            }
             let act = Act::LoginSucceeded { proof: Proof::Cookie };
-            let mut recorded = scribe.record(tx, Some(began.1), Some(began.0), &act).await?;
-            if let Some((id, owner)) = replaced {
+            let mut recorded = scribe.record(tx, Some(login.user), Some(login.id), &act).await?;
+            if let Some((id, owner)) = login.replaced {
                 let act = Act::SessionEnded { reason: Cause::Replaced };
                 recorded = scribe.record(tx, Some(owner), Some(id), &act).await?;
             }
-            Ok(((), recorded))
+            Ok((true, recorded))
         })
     });
     Ok(recorded.await?)

@@ -236,7 +236,7 @@ impl Auth {
         tracing::info!(user = %id.0, what = ?end, "account changed");
         ended.sessions.extend(self.sessions().forget(Which::All(id)));
         if end == End::Deleted
-            && let Err(error) = audit::upkeep::erase(self.db(), id).await
+            && let Err(error) = audit::upkeep::erase(self.db(), self.clock(), id).await
         {
             // It is noted, and done later.
             tracing::warn!(%error, "the personal data of an account are not removed from its events yet");

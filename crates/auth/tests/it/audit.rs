@@ -408,6 +408,14 @@ async fn sessions_in_memory_are_recorded_too(place: Place) {
     let (next, _) =
         here.auth().session_create(&user, &client, Some(secret.hash())).await.expect("a session");
     here.auth().session_end(user.id, next.id).await.expect("ended").expect("a session");
+    // A login whose password was checked before the account was changed begins nothing, also not when it may again.
+    here.auth().user_set_disabled(user.id, true).await.expect("disabled");
+    for disabled in [true, false] {
+        here.auth().user_set_disabled(user.id, disabled).await.expect("changed");
+        let late = here.auth().session_create(&user, &client, None).await;
+        assert!(matches!(late, Err(Error::InvalidCredentials)), "{late:?}");
+    }
+    assert_eq!(here.auth().sessions_of(user.id, None, 10).await.expect("read"), []);
     let events: Vec<Event> = here.events().await.split_off(before);
     let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.session)).collect();
     assert_eq!(
@@ -417,6 +425,8 @@ async fn sessions_in_memory_are_recorded_too(place: Place) {
             ("login.succeeded", Some(next.id)),
             ("session.ended", Some(session.id)),
             ("session.ended", Some(next.id)),
+            ("user.disabled", None),
+            ("user.enabled", None),
         ]
     );
 }

@@ -17,6 +17,8 @@ on_every_engine!(
     a_sealed_log_that_nobody_touched_is_sound,
     every_change_of_a_sealed_log_is_found,
     instances_that_seal_at_once_make_one_chain,
+    a_chain_that_is_taken_away_is_not_begun_anew,
+    what_was_made_to_look_old_is_not_removed,
     old_events_go_and_the_chain_holds,
     the_personal_data_go_with_the_account,
 );
@@ -130,6 +132,15 @@ async fn every_change_of_a_sealed_log_is_found(place: Place) {
     assert!(faults.contains(&Fault::Beyond { number: 44, id: copy }), "{faults:?}");
     here.execute("DELETE FROM events WHERE id = $1", [copy.into()]).await;
 
+    // One that claims a number and was never sealed.
+    for number in [5_i64, -3, 5_000] {
+        let put_in = "INSERT INTO events (id, at, type, actor, number)
+                      VALUES ($1, 1, 'administrator.claimed', 'owner', $2)";
+        here.execute(put_in, [copy.into(), number.into()]).await;
+        assert_eq!(here.verify().await.faults, [Fault::Added { number, id: copy }]);
+        here.execute("DELETE FROM events WHERE id = $1", [copy.into()]).await;
+    }
+
     // The end that is cut off, and a head that is made to fit.
     here.execute("DELETE FROM events WHERE number > 40", []).await;
     assert_eq!(here.verify().await.faults, [Fault::Missing { from: 41, to: 43 }]);
@@ -142,6 +153,30 @@ async fn every_change_of_a_sealed_log_is_found(place: Place) {
     // Nothing is sealed on top of that.
     here.auth().user_set_name(user.id, None).await.expect("renamed");
     assert!(here.auth().run_job("audit-seal").await.is_err());
+}
+
+async fn a_chain_that_is_taken_away_is_not_begun_anew(place: Place) {
+    let (here, user) = sealed(&place).await;
+    here.execute("DELETE FROM event_chain", []).await;
+    here.execute("UPDATE events SET number = NULL, link = NULL, commitment = NULL", []).await;
+    assert!(here.verify().await.faults.contains(&Fault::Head));
+    assert!(here.auth().seal_events_now().await.is_err());
+    // Not by another start either.
+    let again = TestAuth::new(&place).await.expect("an instance");
+    assert!(again.auth.seal_events_now().await.is_err());
+    assert!(here.verify().await.faults.contains(&Fault::Head));
+    here.execute("DELETE FROM events", []).await;
+    assert_eq!(here.verify().await.faults, [Fault::Head]);
+    // Acts go on, and say so to whoever looks.
+    here.auth().user_set_name(user.id, None).await.expect("renamed");
+}
+
+async fn what_was_made_to_look_old_is_not_removed(place: Place) {
+    let (here, _) = sealed(&place).await;
+    here.execute("UPDATE events SET at = 0 WHERE number <= 15", []).await;
+    assert!(here.auth().run_job("audit-clean").await.is_err());
+    let report = here.verify().await;
+    assert_eq!((report.checked, report.fault_count), (43, 15));
 }
 
 async fn row(here: &Installation, number: i64) -> Vec<Bind> {
@@ -250,6 +285,16 @@ async fn the_personal_data_go_with_the_account(place: Place) {
             assert!(is_told, "{}", event.kind);
         }
     }
+    // What a request writes that was under way when the account went.
+    let late = "INSERT INTO events (id, at, type, user_id, actor, personal, salt)
+                SELECT $1, at, type, user_id, actor, '{}', $2 FROM events WHERE number = 30";
+    let id = here.auth().ids().next();
+    here.execute(late, [id.into(), vec![0_u8; 16].into()]).await;
+    here.auth().run_job("audit-clean").await.expect("cleaned");
+    let rows = here.auth().db().all("SELECT id FROM events WHERE personal = '{}'", []).await;
+    assert!(rows.expect("rows").is_empty(), "it goes as well");
+    here.test.clock.advance(std::time::Duration::from_secs(7_200));
+    here.auth().run_job("audit-clean").await.expect("cleaned");
     let left = here.auth().db().all("SELECT user_id FROM erasures", []).await.expect("rows");
     assert!(left.is_empty(), "what was asked for is done");
     here.seal().await;
