@@ -22,7 +22,7 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, accounts, audit, keys, limits, passwords, sessions, tokens, users};
+use crate::{Auth, accounts, audit, checkup, keys, limits, passwords, sessions, tokens, users};
 
 /// Names the request in its answer.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,6 +37,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(tokens::http::routes())
         .merge(keys::http::routes())
         .merge(audit::http::routes())
+        .merge(checkup::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
         .layer(middleware::from_fn(name_request))

@@ -38,6 +38,21 @@ pub struct Migration {
     pub postgres: &'static str,
 }
 
+/// How the tables of one owner in a database stand against what a program knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There are none yet.
+    Missing,
+    /// They are as this program makes them.
+    Current,
+    /// These migrations of this program were not applied yet.
+    Behind(Vec<String>),
+    /// These migrations were applied by a newer program.
+    Newer(Vec<String>),
+    /// This migration was applied in another form than this program has it in.
+    Changed(String),
+}
+
 impl Migrations {
     fn runner(self, sql: impl Fn(&Migration) -> &'static str) -> Result<Runner, StorageError> {
         let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -167,4 +182,51 @@ pub(super) async fn postgres(
     result.map(drop).map_err(|error| {
         migrations.explain(&error, |cause| Some(postgres::classify(cause.downcast_ref()?).error))
     })
+}
+
+/// Compares what was applied with what there is.
+fn stand(runner: &Runner, applied: &[refinery::Migration]) -> Standing {
+    let own = runner.get_migrations();
+    let of = |all: &[refinery::Migration], version| {
+        all.iter().find(|one| one.version() == version).cloned()
+    };
+    let newer = applied.iter().filter(|one| of(own, one.version()).is_none());
+    let newer: Vec<String> = newer.map(ToString::to_string).collect();
+    if !newer.is_empty() {
+        return Standing::Newer(newer);
+    }
+    let differs =
+        |one: &&refinery::Migration| of(own, one.version()).is_some_and(|own| own != **one);
+    if let Some(changed) = applied.iter().find(differs) {
+        return Standing::Changed(changed.to_string());
+    }
+    let behind = own.iter().filter(|one| of(applied, one.version()).is_none());
+    let behind: Vec<String> = behind.map(ToString::to_string).collect();
+    if behind.is_empty() { Standing::Current } else { Standing::Behind(behind) }
+}
+
+pub(super) async fn sqlite_standing(
+    sqlite: &Sqlite,
+    migrations: Migrations,
+) -> Result<Standing, StorageError> {
+    let runner = migrations.runner(|step| step.sqlite)?;
+    sqlite
+        .alone(move |connection| {
+            let applied = runner.get_applied_migrations(connection);
+            let applied = applied.map_err(|error| migrations.explain(&error, |_| None))?;
+            Ok(stand(&runner, &applied))
+        })
+        .await
+}
+
+pub(super) async fn postgres_standing(
+    postgres: &Postgres,
+    migrations: Migrations,
+) -> Result<Standing, StorageError> {
+    let runner = migrations.runner(|step| step.postgres)?;
+    let mut client = postgres.connect().await?;
+    let applied = runner.get_applied_migrations_async(&mut client).await.map_err(|error| {
+        migrations.explain(&error, |cause| Some(postgres::classify(cause.downcast_ref()?).error))
+    })?;
+    Ok(stand(&runner, &applied))
 }

@@ -51,7 +51,7 @@ mod value;
 
 pub use db::{Db, DbOptions, Engine};
 pub use futures_util::future::BoxFuture;
-pub use migrate::{Migration, Migrations};
+pub use migrate::{Migration, Migrations, Standing};
 pub use postgres::Listener;
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};

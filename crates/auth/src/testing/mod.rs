@@ -2,6 +2,7 @@
 //! server, the promises of storage, and the simulator of refreshes.
 
 pub mod accounts;
+pub mod checkup;
 mod clock;
 pub mod conformance;
 pub mod imports;

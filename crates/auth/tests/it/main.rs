@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod checkup;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod door;
