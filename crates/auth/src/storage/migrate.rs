@@ -184,24 +184,37 @@ pub(super) async fn postgres(
     })
 }
 
+/// A migration as the history has it: its version, its name, and the checksum of its statements.
+type Applied = (i32, String, String);
+
+impl Migrations {
+    /// The history, oldest first. The name of the table was looked at by [`Migrations::runner`].
+    fn history(self) -> String {
+        format!("SELECT version, name, checksum FROM {} ORDER BY version", self.table)
+    }
+}
+
 /// Compares what was applied with what there is.
-fn stand(runner: &Runner, applied: &[refinery::Migration]) -> Standing {
-    let own = runner.get_migrations();
-    let of = |all: &[refinery::Migration], version| {
-        all.iter().find(|one| one.version() == version).cloned()
+fn stand(runner: &Runner, applied: &[Applied]) -> Standing {
+    let own: Vec<Applied> = runner
+        .get_migrations()
+        .iter()
+        .map(|one| (one.version(), one.name().to_owned(), one.checksum().to_string()))
+        .collect();
+    // As refinery writes it, and as the files are called.
+    let shown = |(version, name, _): &Applied| format!("V{version}__{name}");
+    let missing_in = |others: &[Applied], all: &[Applied]| -> Vec<String> {
+        let missing = |one: &&Applied| others.iter().all(|other| other.0 != one.0);
+        all.iter().filter(missing).map(shown).collect()
     };
-    let newer = applied.iter().filter(|one| of(own, one.version()).is_none());
-    let newer: Vec<String> = newer.map(ToString::to_string).collect();
+    let newer = missing_in(&own, applied);
     if !newer.is_empty() {
         return Standing::Newer(newer);
     }
-    let differs =
-        |one: &&refinery::Migration| of(own, one.version()).is_some_and(|own| own != **one);
-    if let Some(changed) = applied.iter().find(differs) {
-        return Standing::Changed(changed.to_string());
+    if let Some(changed) = applied.iter().find(|one| !own.contains(one)) {
+        return Standing::Changed(shown(changed));
     }
-    let behind = own.iter().filter(|one| of(applied, one.version()).is_none());
-    let behind: Vec<String> = behind.map(ToString::to_string).collect();
+    let behind = missing_in(applied, &own);
     if behind.is_empty() { Standing::Current } else { Standing::Behind(behind) }
 }
 
@@ -212,8 +225,13 @@ pub(super) async fn sqlite_standing(
     let runner = migrations.runner(|step| step.sqlite)?;
     sqlite
         .alone(move |connection| {
-            let applied = runner.get_applied_migrations(connection);
-            let applied = applied.map_err(|error| migrations.explain(&error, |_| None))?;
+            // Not through the runner, whose transaction is one that writes.
+            let applied = connection.prepare(&migrations.history()).and_then(|mut statement| {
+                let rows =
+                    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                rows.collect::<Result<Vec<Applied>, _>>()
+            });
+            let applied = applied.map_err(|error| sqlite::classify(connection, error))?;
             Ok(stand(&runner, &applied))
         })
         .await
@@ -224,9 +242,10 @@ pub(super) async fn postgres_standing(
     migrations: Migrations,
 ) -> Result<Standing, StorageError> {
     let runner = migrations.runner(|step| step.postgres)?;
-    let mut client = postgres.connect().await?;
-    let applied = runner.get_applied_migrations_async(&mut client).await.map_err(|error| {
-        migrations.explain(&error, |cause| Some(postgres::classify(cause.downcast_ref()?).error))
-    })?;
+    let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
+    let client = postgres.connect().await?;
+    let rows = client.query_typed(&migrations.history(), &[]).await.map_err(failed)?;
+    let applied = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+    let applied: Vec<Applied> = applied.collect::<Result<_, _>>().map_err(failed)?;
     Ok(stand(&runner, &applied))
 }

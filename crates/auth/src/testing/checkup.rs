@@ -110,6 +110,7 @@ pub async fn a_database_that_is_only_read_stays_as_it_is(place: Place) {
     let options = DbOptions { read_only: true, ..DbOptions::new(place.url.as_str()) };
     let db = Db::open(&options).await.unwrap();
     assert_eq!(db.all("SELECT kid FROM keys", []).await.unwrap().len(), 1);
+    assert_eq!(db.standing(crate::auth::MIGRATIONS).await.unwrap(), Standing::Current);
     let refused = |result: Result<(), StorageError>| {
         assert!(matches!(result, Err(StorageError::Refused(_))), "{result:?}");
     };

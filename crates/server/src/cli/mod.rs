@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod demo;
 mod dev;
+pub mod doctor;
 mod flags;
 mod installation;
 mod instance;
@@ -16,6 +17,7 @@ mod output;
 mod report;
 mod serve;
 mod token;
+mod unfit;
 mod user;
 
 use std::{fmt, process::ExitCode};
@@ -40,6 +42,8 @@ enum Command {
     Demo(demo::Demo),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Look at an installation, and say what is wrong with it and how to mend it.
+    Doctor(Box<doctor::Doctor>),
     /// Look at the letters, and send one to try the mail server.
     Mail(mail::Mail),
     /// Make, list, rotate, revoke, import and export signing keys.
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
             Command::Mail(mail) => mail.run().await,
             Command::Token(token) => token.run().await,
             Command::Config(config) => config.run(),
