@@ -56,9 +56,12 @@ pub(super) fn cookie(facts: &Facts) -> Vec<Finding> {
     vec![Finding::failure(
         format!("the cookie is not sent from {} to {}: {why}", origin.origin(), api.origin()),
         "it is SameSite=Lax: a browser leaves it out of what scripts of another site send",
-        format!(
-            "serve both under one site and https, such as app.{of_api} and auth.{of_api}; or {tokens}"
-        ),
+        match of_api.contains(|c: char| c.is_ascii_alphabetic()) && of_api.contains('.') {
+            true => format!(
+                "serve both under one site and https, such as app.{of_api} and auth.{of_api}; or {tokens}"
+            ),
+            false => format!("serve both under one host; or {tokens}"),
+        },
     )]
 }
 

@@ -11,7 +11,7 @@ use super::{Facts, Finding, facts::Unknown};
 const NEAR: u64 = 2_000;
 
 pub(super) fn database(facts: &Facts) -> Vec<Finding> {
-    let refused = facts.refused("database");
+    let refused = facts.unfit_for("database");
     match &facts.database {
         _ if !refused.is_empty() => refused,
         Ok(Engine::Sqlite) => vec![Finding::ok("SQLite answers")],

@@ -211,7 +211,7 @@ impl Facts {
     }
 
     /// What `serve` would refuse, as findings of this check.
-    pub(super) fn refused(&self, check: &str) -> Vec<super::Finding> {
+    pub(super) fn unfit_for(&self, check: &str) -> Vec<super::Finding> {
         let own = self.unfit.iter().filter(|unfit| unfit.check == check);
         own.map(super::Finding::from).collect()
     }

@@ -11,7 +11,7 @@ const NARROW: u64 = 512 * MIB;
 const FEW_FILES: u64 = 1_000;
 
 pub(super) fn secret_strength(facts: &Facts) -> Vec<Finding> {
-    or_ok(facts.refused("secret_strength"), || match facts.config.keys.secret_file.len() {
+    or_ok(facts.unfit_for("secret_strength"), || match facts.config.keys.secret_file.len() {
         0 => "no secret lies in a file".to_owned(),
         1 => "nobody guesses the secret in the file".to_owned(),
         several => format!("nobody guesses the secrets in the {several} files"),
@@ -19,7 +19,7 @@ pub(super) fn secret_strength(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn file_modes(facts: &Facts) -> Vec<Finding> {
-    let mut found = facts.refused("file_modes");
+    let mut found = facts.unfit_for("file_modes");
     for file in &facts.shared {
         let path = file.path.display();
         found.push(Finding::warning(

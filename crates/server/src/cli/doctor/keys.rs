@@ -177,7 +177,7 @@ pub(super) fn retiring_keys(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn keys_at_rest(facts: &Facts) -> Vec<Finding> {
-    let mut all = facts.refused("keys_at_rest");
+    let mut all = facts.unfit_for("keys_at_rest");
     let keys = match found(facts) {
         Ok(found) => found,
         Err(skipped) if all.is_empty() => return skipped,

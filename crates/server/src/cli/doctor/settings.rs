@@ -18,7 +18,7 @@ pub(super) fn settings(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn public_url(facts: &Facts) -> Vec<Finding> {
-    let refused = facts.refused("public_url");
+    let refused = facts.unfit_for("public_url");
     let http = &facts.config.http;
     match &http.public_url {
         _ if !refused.is_empty() => refused,
@@ -118,7 +118,7 @@ fn address(facts: &Facts) -> Option<Finding> {
 }
 
 pub(super) fn sessions(facts: &Facts) -> Vec<Finding> {
-    let mut found = facts.refused("sessions");
+    let mut found = facts.unfit_for("sessions");
     if found.is_empty() && facts.config.sessions.store == Store::Memory {
         found.push(Finding::warning(
             "sessions.store is memory",
@@ -130,7 +130,7 @@ pub(super) fn sessions(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn limits(facts: &Facts) -> Vec<Finding> {
-    let mut found = facts.refused("limits");
+    let mut found = facts.unfit_for("limits");
     if found.is_empty() && !facts.config.limits.enabled {
         found.push(Finding::warning(
             "limits.enabled is false",
@@ -142,5 +142,5 @@ pub(super) fn limits(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn log(facts: &Facts) -> Vec<Finding> {
-    or_ok(facts.refused("log"), || format!("log.level is {}", facts.config.log.level))
+    or_ok(facts.unfit_for("log"), || format!("log.level is {}", facts.config.log.level))
 }
