@@ -11,6 +11,7 @@ use crate::{
     audit::{By, Chain, Log, upkeep},
     checkup::{Checkup, Probe},
     config::Config,
+    courier::Courier,
     http,
     jobs::{self, Jobs},
     keys::{self, Following, KeyRing, Keys},
@@ -22,6 +23,7 @@ use crate::{
     storage::{Db, DbOptions, Migration, Migrations, StorageError},
     tokens::{CustomClaims, Inspector, RefreshTokens, http::AccessTokens},
     users::{User, UserId},
+    webhooks::{self, Chosen, Webhook},
 };
 
 /// The tables of all slices, on both engines.
@@ -63,6 +65,16 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../migrations/sqlite/V7__events.sql"),
             postgres: include_str!("../migrations/postgres/V7__events.sql"),
         },
+        Migration {
+            name: "V8__admin",
+            sqlite: include_str!("../migrations/sqlite/V8__admin.sql"),
+            postgres: include_str!("../migrations/postgres/V8__admin.sql"),
+        },
+        Migration {
+            name: "V9__webhooks",
+            sqlite: include_str!("../migrations/sqlite/V9__webhooks.sql"),
+            postgres: include_str!("../migrations/postgres/V9__webhooks.sql"),
+        },
     ],
 };
 
@@ -100,7 +112,9 @@ struct Inner {
     /// Sends mail for as long, where there is a way for it.
     sends_mail: bool,
     /// Sends letters for as long as this installation is held.
-    _deliverer: Option<Deliverer>,
+    _deliverer: Option<Courier>,
+    /// Sends events for as long.
+    _webhooks: Option<Courier>,
     outbox: Option<Outbox>,
     guard: Guard,
     logout: Guard,
@@ -177,7 +191,7 @@ impl AuthBuilder {
         self
     }
 
-    /// Leaves letters and periodic work to the servers of the installation: for a command that runs beside them, and is
+    /// Leaves letters, webhooks and periodic work to the servers of the installation: for a command that runs beside them, and is
     /// gone before a letter would be.
     #[must_use]
     pub fn beside_servers(mut self) -> Self {
@@ -190,6 +204,18 @@ impl AuthBuilder {
     pub fn acting(mut self, by: By) -> Self {
         self.by = Arc::new(by);
         self
+    }
+
+    /// Opens the database alone, and leaves its tables as they are.
+    ///
+    /// # Errors
+    /// As [`AuthBuilder::build`].
+    pub async fn database(self) -> Result<Db, Error> {
+        self.config.check().map_err(Error::Configuration)?;
+        match self.db {
+            Some(db) => Ok(db),
+            None => open_database(&self.config, false).await,
+        }
     }
 
     /// Opens the database alone and returns the keys of the installation, to look at and to change beside the instances
@@ -269,6 +295,8 @@ impl AuthBuilder {
             ));
         }
         let templates = Templates::new(&config)?;
+        let chosen = Arc::new(Chosen::new(&config.webhooks).map_err(Error::Configuration)?);
+        let webhook = if beside { None } else { Webhook::new(&config.webhooks)? };
         let db = open(&config, db).await?;
         let ids = Ids::new(clock.clone());
         let keys = Keys::new(&config, &db, &clock, &ids, &by)?;
@@ -281,6 +309,7 @@ impl AuthBuilder {
             let composer = Letters::composer(&db, &clock, &public_url);
             Deliverer::start(&db, &clock, &ids, composer, templates, way)
         });
+        let webhooks = webhook.map(|webhook| webhooks::Deliverer::start(&db, &clock, webhook));
 
         let access_tokens = AccessTokens {
             keys: Arc::clone(&keys),
@@ -304,7 +333,7 @@ impl AuthBuilder {
             false => vec![
                 keys.job(),
                 jobs::sweep(&config, &db, &clock),
-                upkeep::seal(&log),
+                upkeep::seal(&log, &chosen),
                 upkeep::clean(&log, config.audit.retention),
             ],
         };
@@ -326,6 +355,7 @@ impl AuthBuilder {
             jobs,
             sends_mail,
             _deliverer: deliverer,
+            _webhooks: webhooks,
             outbox,
             guard,
             logout,
@@ -337,6 +367,9 @@ impl AuthBuilder {
 }
 
 impl Auth {
+    /// The tables of an installation, for who brings them up to date or copies them without starting one.
+    pub const MIGRATIONS: Migrations = MIGRATIONS;
+
     /// Begins an installation with these settings.
     #[must_use]
     pub fn builder(config: Config) -> AuthBuilder {
@@ -442,7 +475,8 @@ impl Auth {
     /// Those of the job.
     #[cfg(feature = "testing")]
     pub async fn seal_events_now(&self) -> Result<(), Error> {
-        upkeep::seal_all(self.log()).await
+        let chosen = Chosen::new(&self.config().webhooks).map_err(Error::Configuration)?;
+        upkeep::seal_all(self.log(), Arc::new(chosen)).await
     }
 
     /// The limits on guessing, for routes of an application's own that anybody may call.
@@ -480,7 +514,7 @@ impl Auth {
     /// Leaves letters lying, for a test that has them made by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn stop_mail(&self) {
-        self.inner._deliverer.iter().for_each(Deliverer::stop);
+        self.inner._deliverer.iter().for_each(Courier::stop);
     }
 
     pub(crate) fn custom_claims(&self) -> &CustomClaims {

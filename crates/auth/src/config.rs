@@ -22,6 +22,7 @@ use crate::{
     Error,
     mail::{self, MailUrl},
     roles::{ADMIN, USER, is_role},
+    webhooks::{self, WebhookUrl},
 };
 
 /// All settings of an installation, by section.
@@ -61,6 +62,9 @@ pub struct Config {
     /// How mail is sent.
     #[config(nested)]
     pub mail: Mail,
+    /// Where events are sent.
+    #[config(nested)]
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     #[config(nested)]
     pub log: Log,
@@ -254,6 +258,30 @@ pub struct Mail {
     pub ca_file: Option<PathBuf>,
     /// A folder with templates for letters, each in the place of the built-in one of its name.
     pub templates: Option<PathBuf>,
+}
+
+/// Section `webhooks`.
+#[derive(Debug, Clone, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Webhooks {
+    /// Where events are sent, such as `https://hooks.example.com/countersign`; without it nowhere. `http://` is for
+    /// private networks, and needs `webhooks.allow_private`.
+    pub url: Option<WebhookUrl>,
+    /// Which types of event are sent: names such as `user.deleted`, groups such as `user.*`, or `*` for all.
+    #[config(default = [
+        "user.*", "email.changed", "password.changed", "password.reset", "password.set", "session.replayed", "key.*",
+        "administrator.*",
+    ])]
+    pub events: Vec<String>,
+    /// A file with the secret that signs what is sent, as `countersign webhook secret` prints it; needed with
+    /// `webhooks.url`. A second line may hold the secret before it: then both sign.
+    pub secret_file: Option<PathBuf>,
+    /// Whether the receiver may be on this machine or in a private network.
+    #[config(default = false)]
+    pub allow_private: bool,
+    /// A file with certificates (PEM) of authorities that the receiver's own may be signed by, beside those that this
+    /// machine trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Section `log`.
@@ -472,6 +500,7 @@ impl Config {
     /// A sentence that names the setting and what it must be.
     pub fn check(&self) -> Result<(), String> {
         mail::check(&self.mail)?;
+        webhooks::check(&self.webhooks)?;
         let tokens = &self.tokens;
         if tokens.leeway > Duration::from_secs(60) {
             return Err("tokens.leeway: it must be at most one minute".to_owned());

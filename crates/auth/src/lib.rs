@@ -139,6 +139,7 @@ mod auth; // the one handle to everything
 pub mod checkup; // what can be found out about an installation without changing it
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
+mod courier; // what is owed to somebody who may be away, and how it gets there
 mod error; // one error, a variant for each outcome
 mod http; // what the slices' routes share
 pub mod import; // accounts of other systems, with the hashes of their passwords
@@ -148,6 +149,7 @@ pub mod limits; // how often somebody may guess
 pub mod mail; // letters that are owed, and how they get out
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do
+pub mod rights; // what is held on an account, handed out to its owner
 pub mod roles; // what a caller may do, by name
 mod secret; // the only source of randomness
 pub mod sessions; // logins: those by cookie, the list of all, and how one ends
@@ -156,6 +158,7 @@ pub mod storage; // the door to the database: the same statements on both engine
 pub mod testing; // for tests: a database, a clock, an installation, the promises of storage
 pub mod tokens; // signed statements of who somebody is, and what gets the next one
 pub mod users; // who has an account
+pub mod webhooks; // events on their way to somebody else's server
 
 pub use self::{
     auth::{Auth, AuthBuilder},

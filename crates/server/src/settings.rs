@@ -24,11 +24,13 @@ type ConfigLayer = <Config as confique::Config>::Layer;
 
 /// Environment variables with this beginning are settings.
 const PREFIX: &str = "COUNTERSIGN_";
-/// Variables with the prefix that are no settings: where the settings and the data lie, the password for a command, and
-/// what tests use.
-const NOT_SETTINGS: [&str; 4] = [
+/// Variables with the prefix that are no settings: where the settings and the data lie, what commands take from the
+/// environment, and what tests use.
+const NOT_SETTINGS: [&str; 6] = [
     "COUNTERSIGN_CONFIG",
     "COUNTERSIGN_DATA_DIR",
+    "COUNTERSIGN_DB_FROM",
+    "COUNTERSIGN_DB_TO",
     "COUNTERSIGN_TEST_POSTGRES",
     "COUNTERSIGN_USER_PASSWORD",
 ];
@@ -431,6 +433,11 @@ mod tests {
             ("mail.from", "auth@example.com"),
             ("mail.ca_file", "ca.pem"),
             ("mail.templates", "letters"),
+            ("webhooks.url", "https://hooks.example.com/in"),
+            ("webhooks.events", "user.*,session.replayed"),
+            ("webhooks.secret_file", "webhook-secret"),
+            ("webhooks.allow_private", "true"),
+            ("webhooks.ca_file", "authority.pem"),
             ("log.format", "json"),
             ("log.level", "debug"),
         ];
@@ -452,6 +459,8 @@ mod tests {
             assert_eq!(config.http.trusted_proxies.len(), 2);
             assert_eq!(config.accounts.roles, ["user", "admin", "editor"]);
             assert!(config.database.pooler && !config.limits.enabled);
+            assert_eq!(config.webhooks.events, ["user.*", "session.replayed"]);
+            assert!(config.webhooks.url.is_some() && config.webhooks.allow_private);
         }
     }
 

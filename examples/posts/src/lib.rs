@@ -21,6 +21,7 @@ use guard::{Guard, Principal, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::storage::MIGRATIONS;
 use self::storage::{Change, Post};
 
 /// Posts on a page when the client does not say, and at most.
@@ -45,7 +46,7 @@ pub struct App {
 /// # Errors
 /// Storage errors.
 pub async fn router(app: App) -> Result<Router, StorageError> {
-    app.db.migrate(storage::MIGRATIONS).await?;
+    app.db.migrate(MIGRATIONS).await?;
     Ok(Router::new()
         .route("/posts", get(list).post(create))
         .route("/posts/{id}", get(read).put(update).delete(remove))

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The table of posts, on both engines.
-pub(crate) const MIGRATIONS: Migrations = Migrations {
+pub const MIGRATIONS: Migrations = Migrations {
     table: "posts_migrations",
     steps: &[Migration {
         name: "V1__posts",

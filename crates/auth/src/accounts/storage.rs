@@ -75,7 +75,7 @@ pub(crate) async fn registration_add(
             )
             .await?;
             tx.execute(
-                "UPDATE users SET name = NULL WHERE email = $1 AND pending
+                "UPDATE users SET name = NULL, search = NULL WHERE email = $1 AND pending
                     AND NOT EXISTS (SELECT 1 FROM passwords WHERE user_id = users.id)",
                 [email.into()],
             )
@@ -185,7 +185,7 @@ pub(crate) async fn email_change(
             registration_give_way(tx, &new).await?;
             let changed = tx
                 .execute(
-                    "UPDATE users SET email = $2
+                    "UPDATE users SET email = $2, search = NULL
                           WHERE id = $1 AND email = $3 AND disabled = $4 AND pending = $4",
                     [id.into(), new.into(), old.as_str().into(), false.into()],
                 )

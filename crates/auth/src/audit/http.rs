@@ -1,16 +1,15 @@
 use axum::{
     Json, Router,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{Query, rejection::QueryRejection},
     routing::get,
 };
-use guard::Principal;
 use jwt::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Filter;
-use crate::{Auth, Error, roles::ADMIN, users::UserId};
+use crate::{Auth, Error, roles::Administrator, users::UserId};
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new().route("/admin/events", get(list))
@@ -42,11 +41,9 @@ struct Events {
 }
 
 async fn list(
-    State(auth): State<Auth>,
-    caller: Principal,
+    admin: Administrator,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Events>, Error> {
-    caller.require(ADMIN)?;
     let Query(asked) = asked.map_err(|_| {
         Error::QueryInvalid(
             "the query takes after, user_id, actor_id and session_id (an id), type (a name), limit, since and \
@@ -66,7 +63,7 @@ async fn list(
         until: asked.until.map(Timestamp::new),
     };
     // One more, to know whether there is a next page.
-    let mut events = auth.log().page(&filter, asked.after, limit + 1).await?;
+    let mut events = admin.auth().log().page(&filter, asked.after, limit + 1).await?;
     let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = events.last().filter(|_| more).map(|event| event.id);

@@ -9,6 +9,7 @@ use crate::{
     Error,
     storage::{BoxFuture, Db, Row, StorageError, Tx, Value},
     users::UserId,
+    webhooks::{Chosen, storage::deliveries_add},
 };
 
 /// Shows that what a step does is written down in it, or that there was nothing to write down. Only [`Scribe::record`] and
@@ -342,7 +343,14 @@ pub(super) enum Sealed {
 
 /// Seals the oldest events that are not sealed yet, a [`BATCH`] at most. Where another instance is quicker, nothing is
 /// done.
-pub(super) async fn events_seal(db: &Db, chain: &Chain) -> Result<Sealed, Error> {
+///
+/// In the same step the chosen ones are owed to the receiver of webhooks.
+pub(super) async fn events_seal(
+    db: &Db,
+    chain: &Chain,
+    chosen: &Chosen,
+    now: Timestamp,
+) -> Result<Sealed, Error> {
     // Read before the step, so that acts that write events meanwhile do not collide with it.
     let rows = db
         .all(
@@ -357,9 +365,14 @@ pub(super) async fn events_seal(db: &Db, chain: &Chain) -> Result<Sealed, Error>
         return Ok(Sealed::All);
     }
     let is_full = events.len() == BATCH;
+    let wanted: Vec<Uuid> = events
+        .iter()
+        .filter(|stored| chosen.wants(&stored.event.kind))
+        .map(|stored| stored.event.id)
+        .collect();
     let chain = chain.clone();
     let sealed = db.transaction(move |tx| {
-        let (chain, events) = (chain.clone(), events.clone());
+        let (chain, events, wanted) = (chain.clone(), events.clone(), wanted.clone());
         Box::pin(async move {
             let Some(mut head) = head_in(tx, &chain).await? else { return Ok(Sealed::HeadChanged) };
             for few in events.chunks(FEW) {
@@ -385,6 +398,7 @@ pub(super) async fn events_seal(db: &Db, chain: &Chain) -> Result<Sealed, Error>
                 }
             }
             set_head(tx, &chain, head).await?;
+            deliveries_add(tx, &wanted, now).await?;
             Ok(if is_full { Sealed::Some } else { Sealed::All })
         })
     });
@@ -454,7 +468,7 @@ pub(super) async fn erasures(db: &Db) -> Result<Vec<UserId>, Error> {
 }
 
 /// Removes the personal data of an account that is gone from some of its events, and says whether those were all.
-pub(crate) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
+pub(super) async fn erase(db: &Db, user: UserId) -> Result<bool, Error> {
     let erased = db.transaction(move |tx| {
         Box::pin(async move {
             let mut erased = 0;

@@ -18,7 +18,7 @@ use crate::{
     auth::MIGRATIONS,
     config::Config,
     keys::{Key, Keys},
-    storage::{Db, Engine, Standing},
+    storage::{Condition, Db, Engine},
     users::{self, Email},
 };
 
@@ -73,12 +73,12 @@ impl Checkup {
         self.db.engine()
     }
 
-    /// How the tables stand against what this version knows. Everything below wants [`Standing::Current`].
+    /// How the tables stand against what this version knows. Everything below wants [`Condition::Current`].
     ///
     /// # Errors
     /// Storage errors.
-    pub async fn tables(&self) -> Result<Standing, Error> {
-        Ok(self.db.standing(MIGRATIONS).await?)
+    pub async fn tables(&self) -> Result<Condition, Error> {
+        Ok(self.db.condition(MIGRATIONS).await?)
     }
 
     /// How far the clock of this machine is from that of the database server; `None` where it has none of its own.

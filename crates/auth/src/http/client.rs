@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{Extensions, HeaderMap, HeaderValue, header::USER_AGENT, request::Parts},
 };
 use ipnet::IpNet;
@@ -28,7 +28,7 @@ impl RequestId {
 
 /// Where a request comes from.
 ///
-/// As an extractor it follows `http.trusted_proxies`.
+/// As an extractor it follows `http.trusted_proxies`; the state of the router must yield an [`Auth`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
     /// The client's address; an IPv4 address is never written as IPv6. `None` when the application does
@@ -67,10 +67,15 @@ impl Client {
     }
 }
 
-impl FromRequestParts<Auth> for Client {
+impl<S> FromRequestParts<S> for Client
+where
+    S: Send + Sync,
+    Auth: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let auth = Auth::from_ref(state);
         Ok(Self::of(parts, &auth.config().http.trusted_proxies))
     }
 }

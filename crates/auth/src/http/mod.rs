@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 mod device;
+pub(crate) mod page;
 mod problem;
 
 use axum::{
@@ -22,7 +23,9 @@ pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
 };
-use crate::{Auth, accounts, audit, checkup, keys, limits, passwords, sessions, tokens, users};
+use crate::{
+    Auth, accounts, audit, checkup, keys, limits, passwords, rights, roles, sessions, tokens, users,
+};
 
 /// Names the request in its answer.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +41,8 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(keys::http::routes())
         .merge(audit::http::routes())
         .merge(checkup::http::routes())
+        .merge(roles::http::routes())
+        .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
         .layer(middleware::map_response(no_store))
         .layer(middleware::from_fn(name_request))

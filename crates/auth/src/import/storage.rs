@@ -7,7 +7,7 @@ use crate::{
     audit::{self, Act, Recorded, Scribe},
     roles::Roles,
     storage::Db,
-    users::{Email, User, UserId},
+    users::{Email, User, UserId, folded},
 };
 
 /// An account as it is written, with what is stored of its password.
@@ -59,6 +59,7 @@ pub(crate) async fn accounts_add(
                 let mut made = Vec::with_capacity(accounts.len());
                 for account in accounts {
                     let (id, created_at) = (account.id.0, account.created_at.seconds());
+                    let search = folded(account.email.as_str(), account.name.as_deref());
                     let row = [
                         id.into(),
                         account.email.as_str().into(),
@@ -66,12 +67,13 @@ pub(crate) async fn accounts_add(
                         account.roles.to_stored().into(),
                         account.disabled.into(),
                         created_at.into(),
+                        search.into(),
                     ];
                     registration_give_way(tx, account.email.as_str()).await?;
                     let added = tx
                         .execute(
-                            "INSERT INTO users (id, email, name, roles, generation, disabled, created_at)
-                             VALUES ($1, $2, $3, $4, 0, $5, $6) ON CONFLICT (email) DO NOTHING",
+                            "INSERT INTO users (id, email, name, roles, generation, disabled, created_at, search)
+                             VALUES ($1, $2, $3, $4, 0, $5, $6, $7) ON CONFLICT (email) DO NOTHING",
                             row,
                         )
                         .await?;

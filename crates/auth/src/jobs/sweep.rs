@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Job;
 use crate::{
-    Clock, Config, Error, accounts, keys, limits,
+    Clock, Config, Error, accounts, keys, limits, roles,
     sessions::{self, Dead},
     storage::Db,
     tokens,
@@ -37,6 +37,7 @@ async fn sweep(config: Arc<Config>, db: Db, clock: Clock) -> Result<(), Error> {
         drain("refresh_tokens", || tokens::storage::purge(db, by_tokens)).await,
         drain("links", || accounts::storage::links_purge(db, now)).await,
         drain("email_changes", || accounts::storage::email_changes_purge(db, now)).await,
+        drain("admin_links", || roles::storage::admin_links_purge(db, now)).await,
         drain("users", || accounts::storage::registrations_purge(db, now)).await,
         drain("limits", || limits::storage::purge(db, now)).await,
         drain("known_addresses", || limits::storage::purge_known(db, now)).await,

@@ -1,19 +1,36 @@
 use axum::{
-    Router,
-    extract::State,
+    Json as JsonBody, Router,
+    body::HttpBody,
+    extract::{
+        FromRequest, Path, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{
         HeaderMap, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
     },
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
+};
+use jwt::{Algorithm, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Key, STALE_IF_ERROR};
+use crate::{
+    Auth, Error,
+    http::{
+        Json,
+        page::{Page, limit},
+    },
+    roles::Administrator,
 };
 
-use super::STALE_IF_ERROR;
-use crate::Auth;
-
 pub(crate) fn routes() -> Router<Auth> {
-    Router::new().route("/.well-known/jwks.json", get(jwks))
+    Router::new()
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/admin/keys", get(list))
+        .route("/admin/keys/rotate", post(rotate))
+        .route("/admin/keys/{kid}/revoke", post(revoke))
 }
 
 /// The public keys (RFC 7517 §5). Verifiers may keep them for a while, shorter than a key waits before it signs, and for
@@ -34,4 +51,95 @@ async fn jwks(State(auth): State<Auth>, headers: HeaderMap) -> Response {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
     (caching, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// A key as an administrator sees it: all but the key itself.
+#[derive(Serialize)]
+struct Listed {
+    kid: String,
+    algorithm: String,
+    state: &'static str,
+    place: &'static str,
+    encrypted: bool,
+    created_at: Option<i64>,
+    active_at: Option<i64>,
+    retired_at: Option<i64>,
+    gone_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl From<Key> for Listed {
+    fn from(key: Key) -> Self {
+        let time = |time: Option<Timestamp>| time.map(Timestamp::seconds);
+        Self {
+            kid: key.kid,
+            algorithm: key.algorithm,
+            state: key.state.name(),
+            place: key.place.name(),
+            encrypted: key.sealed,
+            created_at: time(key.created_at),
+            active_at: time(key.active_at),
+            retired_at: time(key.retired_at),
+            gone_at: time(key.gone_at),
+            revoked_at: time(key.revoked_at),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn list(
+    admin: Administrator,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<JsonBody<Page<Listed, String>>, Error> {
+    let Query(asked) = query
+        .map_err(|_| Error::QueryInvalid("the query takes after (a kid) and limit (a number)"))?;
+    let limit = limit(asked.limit)?;
+    let mut keys = admin.auth().keys_list().await?;
+    if let Some(after) = asked.after {
+        let place = keys.iter().position(|key| key.kid == after);
+        let place = place.ok_or(Error::QueryInvalid("after is the kid of no key"))?;
+        keys.drain(..=place);
+    }
+    keys.truncate(limit + 1);
+    Ok(JsonBody(Page::of(keys, limit, |key| key.kid.clone(), Listed::from)))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    algorithm: Option<String>,
+    #[serde(default)]
+    immediate: bool,
+}
+
+/// 201 with the key that was made, or 200 with the one that waited already.
+async fn rotate(admin: Administrator, request: Request) -> Result<Response, Error> {
+    let Rotation { algorithm, immediate } = match request.body().is_end_stream() {
+        true => Rotation::default(),
+        false => Json::from_request(request, &()).await?.0,
+    };
+    let unknown =
+        |_| Error::BodyInvalid("member \"algorithm\" names none that is known".to_owned());
+    let algorithm = algorithm.map(|name| name.parse::<Algorithm>().map_err(unknown)).transpose()?;
+    let before = admin.auth().keys_list().await?;
+    let key = admin.auth().key_rotate(algorithm, immediate).await?;
+    let known = before.iter().any(|other| other.kid == key.kid);
+    let status = if known { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, JsonBody(Listed::from(key))).into_response())
+}
+
+async fn revoke(
+    admin: Administrator,
+    kid: Result<Path<String>, PathRejection>,
+) -> Result<JsonBody<Listed>, Error> {
+    let Path(kid) = kid.map_err(|_| Error::NotFound)?;
+    let key = admin.auth().key_revoke(&kid).await?;
+    let now = admin.auth().keys_list().await?.into_iter().find(|other| other.kid == key.kid);
+    Ok(JsonBody(now.unwrap_or(key).into()))
 }

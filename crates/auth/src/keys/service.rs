@@ -185,7 +185,7 @@ impl Keys {
         }
         self.agree().await?;
         let algorithm = key.algorithm.parse().unwrap_or(self.parts.algorithm);
-        let fresh = self.row(&fresh(algorithm)?)?;
+        let fresh = self.row(&make(algorithm).await?)?;
         storage::key_revoke(&self.parts.db, kid.to_owned(), fresh, self.pace(), self.scribe())
             .await?;
         tracing::warn!(%kid, "key revoked: its tokens are refused from now on");
@@ -434,7 +434,7 @@ impl Keys {
         cause: Cause,
         scribe: Scribe,
     ) -> Result<String, Error> {
-        let row = self.row(&fresh(algorithm)?)?;
+        let row = self.row(&make(algorithm).await?)?;
         storage::key_add(&self.parts.db, row, cause, self.pace(), scribe).await
     }
 
@@ -471,6 +471,11 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys")
     }
+}
+
+/// Makes a key beside the threads that serve requests: one for RSA takes a good part of a second, and more at times.
+async fn make(algorithm: Algorithm) -> Result<SigningKey, Error> {
+    tokio::task::spawn_blocking(move || fresh(algorithm)).await.map_err(Error::internal)?
 }
 
 /// Reads a private key as PEM, or the bytes of a secret where an HS* algorithm is named.

@@ -12,13 +12,14 @@ use super::{
 use crate::{Auth, http::Client};
 
 /// The routes that share the budget of an address.
-const ROUTES: [&str; 6] = [
+const ROUTES: [&str; 7] = [
     "/login",
     "/login/session",
     "/register",
     "/password/forgot",
     "/password/reset",
     "/email/resend",
+    "/admin/claim",
 ];
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");

@@ -101,6 +101,11 @@ impl Limits {
         self.begin(Keys { address: None, guess }, false).await
     }
 
+    /// The name that an account has in the tables of the limits.
+    pub(crate) fn account_key(&self, account: &str) -> Vec<u8> {
+        self.key(b"account", &[], account).to_vec()
+    }
+
     /// What is left to an address; `None` where it has no limit.
     pub(crate) fn standing(&self, address: Option<IpAddr>) -> Option<Standing> {
         let key = self.address_key(address)?;

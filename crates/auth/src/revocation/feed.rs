@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::{News, Revocations, storage};
-use crate::{Clock, Error, storage::Db};
+use crate::{
+    Clock, Error,
+    storage::{Db, Told},
+};
 
 /// So often the table is read without being told to.
 const POLL: Duration = Duration::from_millis(200);
@@ -33,11 +36,9 @@ const MISSING: i64 = 256;
 const LATE: Duration = Duration::from_secs(30);
 /// So often what has expired is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
-/// A listener that was lost is replaced after this long.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// Reading goes on until this is dropped.
-pub(crate) struct Feed(Vec<AbortHandle>);
+pub(crate) struct Feed(AbortHandle);
 
 impl Feed {
     /// Reads what is there, then goes on in the background.
@@ -59,10 +60,8 @@ impl Feed {
             missing: BTreeMap::new(),
         };
         reader.read().await?;
-        let told = Arc::new(Notify::new());
-        let listening = tokio::spawn(listen(db.clone(), Arc::clone(&told)));
-        let reading = tokio::spawn(async move { reader.run(&told).await });
-        Ok(Self(vec![listening.abort_handle(), reading.abort_handle()]))
+        let told = Told::start(db, storage::CHANNEL);
+        Ok(Self(tokio::spawn(reader.run(told)).abort_handle()))
     }
 }
 
@@ -88,7 +87,7 @@ pub(crate) async fn read_once(db: &Db, revocations: &Revocations) -> Result<(), 
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
+        self.0.abort();
     }
 }
 
@@ -157,12 +156,12 @@ impl Reader {
         }));
     }
 
-    async fn run(mut self, told: &Notify) {
+    async fn run(mut self, told: Told) {
         let (mut answered, mut forgot) = (Instant::now(), Instant::now());
         loop {
             // Whichever comes first; what is said while this reads is heard afterwards.
             sleep(PAUSE).await;
-            let _ = timeout(POLL, told.notified()).await;
+            let _ = timeout(POLL, told.word()).await;
             let asked = Instant::now();
             let error = match timeout(ANSWER, self.read()).await {
                 Ok(Ok(())) => None,
@@ -217,22 +216,6 @@ impl Reader {
 /// A count as metrics have it; more than fit are not held.
 fn count(entries: usize) -> f64 {
     f64::from(u32::try_from(entries).unwrap_or(u32::MAX))
-}
-
-/// Passes on what other instances say.
-async fn listen(db: Db, told: Arc<Notify>) {
-    loop {
-        match db.listen(storage::CHANNEL).await {
-            Ok(None) => return,
-            Ok(Some(mut listener)) => {
-                while listener.heard().await {
-                    told.notify_one();
-                }
-            }
-            Err(error) => tracing::debug!(%error, "nothing is heard of revocations"),
-        }
-        sleep(LISTEN_AGAIN).await;
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,17 @@
 //! Roles: what a caller may do, by name.
 
+mod first;
+pub(crate) mod http;
+pub(crate) mod storage;
+
 use std::fmt;
 
 use serde::Serialize;
 
+pub use self::{
+    first::{Claimed, Invitation},
+    http::Administrator,
+};
 use crate::Error;
 
 /// The role every account has.
@@ -39,6 +47,15 @@ impl Roles {
     /// The roles as one text for storage.
     pub(crate) fn to_stored(&self) -> String {
         self.0.join(" ")
+    }
+
+    /// The same roles and this one.
+    pub(crate) fn with(&self, role: &str) -> Self {
+        let mut roles = self.clone();
+        if let Err(place) = roles.0.binary_search_by(|own| own.as_str().cmp(role)) {
+            roles.0.insert(place, role.to_owned());
+        }
+        roles
     }
 
     /// The names.

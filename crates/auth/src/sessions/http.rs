@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Json, Router,
     body::HttpBody,
-    extract::{FromRequest, Path, Query, Request, State},
+    extract::{FromRequest, Path, Query, Request, State, rejection::QueryRejection},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{AUTHORIZATION, SET_COOKIE},
@@ -20,7 +20,11 @@ use super::{Ending, Session, Sessions, Which};
 use crate::{
     Auth, Error,
     audit::{Actor, By, Cause},
-    http::{Client, Json as Body, cookie::Presented},
+    http::{
+        Client, Json as Body,
+        cookie::Presented,
+        page::{Page, limit},
+    },
     secret::{OpaqueSecret, SecretHash},
     users::{User, UserId},
 };
@@ -223,9 +227,9 @@ async fn refresh_token(
     Ok(Some(Which::One(token.session)))
 }
 
-/// A login as its owner sees it.
+/// A login as its owner sees it, and as an administrator does.
 #[derive(Serialize)]
-struct Login {
+pub(crate) struct Login {
     id: Uuid,
     device: String,
     address: Option<IpAddr>,
@@ -234,51 +238,49 @@ struct Login {
     current: bool,
 }
 
-#[derive(Serialize)]
-struct Logins {
-    items: Vec<Login>,
-    next: Option<Uuid>,
-}
-
 /// The page that is asked for: what comes after an id, so many at most.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(crate) struct Asked {
     after: Option<Uuid>,
     limit: Option<usize>,
 }
 
-/// Items of a page, where nothing is said.
-const PAGE: usize = 50;
-/// Items of a page at most.
-const MAX_PAGE: usize = 200;
+/// Reads the query of a list that takes nothing else.
+pub(crate) fn asked(query: Result<Query<Asked>, QueryRejection>) -> Result<Asked, Error> {
+    let Query(page) = query
+        .map_err(|_| Error::QueryInvalid("the query takes after (an id) and limit (a number)"))?;
+    Ok(page)
+}
 
 async fn list(
     State(auth): State<Auth>,
     caller: Principal,
-    page: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Logins>, Error> {
-    let Query(page) = page
-        .map_err(|_| Error::QueryInvalid("the query takes after (an id) and limit (a number)"))?;
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Page<Login>>, Error> {
+    let page = asked(query)?;
     let (user, current) = caller_session(&caller)?;
-    let limit = page.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Error::QueryInvalid("limit is 1 to 200"));
-    }
-    // One more, to know whether there is a next page.
-    let mut sessions = auth.sessions_of(user, page.after, limit + 1).await?;
-    let more = sessions.len() > limit;
-    sessions.truncate(limit);
-    let next = sessions.last().filter(|_| more).map(|session| session.id);
+    logins(&auth, user, Some(current), page).await
+}
+
+/// A page of the logins of a user.
+pub(crate) async fn logins(
+    auth: &Auth,
+    user: UserId,
+    current: Option<Uuid>,
+    page: Asked,
+) -> Result<Json<Page<Login>>, Error> {
+    let limit = limit(page.limit)?;
+    let sessions = auth.sessions_of(user, page.after, limit + 1).await?;
     let login = |session: Session| Login {
         id: session.id,
         device: session.device,
         address: session.address,
         created_at: session.created_at.seconds(),
         last_used_at: session.last_used_at.seconds(),
-        current: session.id == current,
+        current: Some(session.id) == current,
     };
-    Ok(Json(Logins { items: sessions.into_iter().map(login).collect(), next }))
+    Ok(Json(Page::of(sessions, limit, |session| session.id, login)))
 }
 
 async fn end_one(

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Listener, Migrations, Row, Standing, StorageError, Tx, Value,
+    Condition, Listener, Migrations, Row, Standing, StorageError, Tx, Value,
     postgres::Postgres,
     sql::{self, Kind},
     sqlite::Sqlite,
@@ -64,7 +64,7 @@ struct Inner {
     faults: faults::Faults,
 }
 
-enum Backend {
+pub(super) enum Backend {
     Sqlite(Sqlite),
     Postgres(Box<Postgres>),
 }
@@ -200,14 +200,14 @@ impl Db {
         }
     }
 
-    /// Brings the tables of one owner up to date; several processes may do so at once.
+    /// Brings the tables of one owner up to date, and says which steps that took; several processes may do so at once.
     ///
     /// # Errors
     ///
     /// [`StorageError::Refused`] when the database has a migration that this program does not know, when one that was
     /// applied has been changed since, or when one fails; [`StorageError::Unavailable`] when another process holds the
     /// migration lock for more than a minute.
-    pub async fn migrate(&self, migrations: Migrations) -> Result<(), StorageError> {
+    pub async fn migrate(&self, migrations: Migrations) -> Result<Vec<String>, StorageError> {
         self.admit()?;
         self.admit_writes()?;
         match &self.inner.backend {
@@ -216,30 +216,13 @@ impl Db {
         }
     }
 
-    /// Says how the tables of one owner stand against what this program knows; changes nothing.
+    /// Says how the tables of one owner are against what this program knows, whatever that is, and changes nothing.
     ///
     /// # Errors
     ///
     /// As [`all`](Self::all).
-    pub async fn standing(&self, migrations: Migrations) -> Result<Standing, StorageError> {
-        let there = match &self.inner.backend {
-            Backend::Sqlite(_) => {
-                "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = $1"
-            }
-            Backend::Postgres(_) => {
-                "SELECT 1 AS one FROM pg_catalog.pg_class
-                  WHERE relname = $1 AND relkind = 'r' AND pg_catalog.pg_table_is_visible(oid)"
-            }
-        };
-        if self.optional(there, [migrations.table.into()]).await?.is_none() {
-            return Ok(Standing::Missing);
-        }
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => super::migrate::sqlite_standing(sqlite, migrations).await,
-            Backend::Postgres(postgres) => {
-                super::migrate::postgres_standing(postgres, migrations).await
-            }
-        }
+    pub async fn condition(&self, migrations: Migrations) -> Result<Condition, StorageError> {
+        super::migrate::condition(self, migrations).await
     }
 
     /// The clock of the database server in milliseconds since 1970; `None` where the engine has none of its own (SQLite).
@@ -254,6 +237,28 @@ impl Db {
         let clock = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS at";
         let row = self.optional(clock, []).await?;
         row.map(|row| row.get("at")).transpose()
+    }
+
+    /// Says how far the tables of one owner are, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`migrate`](Self::migrate) would refuse.
+    pub async fn standing(&self, migrations: Migrations) -> Result<Standing, StorageError> {
+        super::migrate::standing(self, migrations).await
+    }
+
+    /// Counts the other connections of servers and commands on a PostgreSQL database, as far as they go by the name
+    /// that ours have there; 0 for SQLite, whose file tells by its locks.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn others(options: &DbOptions) -> Result<u64, StorageError> {
+        if options.url.starts_with("postgres") {
+            return super::postgres::others(&options.url).await;
+        }
+        Ok(0)
     }
 
     /// Listens on a channel for what [`Tx::notify`] says in any process; `None` where the engine carries no such word
@@ -307,6 +312,10 @@ impl Db {
             return Err(StorageError::refused("the database was opened to be read only"));
         }
         Ok(())
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.inner.backend
     }
 
     /// Where tests take the storage away.

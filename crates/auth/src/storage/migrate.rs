@@ -7,8 +7,10 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
 use super::{
-    StorageError,
+    Db, Engine, StorageError,
+    db::Backend,
     postgres::{self, Postgres},
+    schema,
     sqlite::{self, Sqlite},
 };
 
@@ -40,7 +42,7 @@ pub struct Migration {
 
 /// How the tables of one owner in a database stand against what a program knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Condition {
     /// There are none yet.
     Missing,
     /// They are as this program makes them.
@@ -51,6 +53,15 @@ pub enum Standing {
     Newer(Vec<String>),
     /// This migration was applied in another form than this program has it in.
     Changed(String),
+}
+
+/// How far the tables of one owner are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The steps that were taken, the oldest first.
+    pub applied: Vec<String>,
+    /// Those that are yet to be taken.
+    pub missing: Vec<String>,
 }
 
 impl Migrations {
@@ -71,6 +82,21 @@ impl Migrations {
         Ok(runner)
     }
 
+    fn unknown(self, found: &str) -> StorageError {
+        StorageError::refused(format!(
+            "the database has migration {found} in {}, which this program does not know: it was used by a newer \
+             version",
+            self.table
+        ))
+    }
+
+    fn changed(self, found: &str) -> StorageError {
+        StorageError::refused(format!(
+            "migration {found} in {} is not the one this program has: it was changed after it was applied",
+            self.table
+        ))
+    }
+
     /// What an error means; `engine` reads the driver's own.
     fn explain(
         self,
@@ -81,16 +107,9 @@ impl Migrations {
             Kind::MissingVersion(found)
                 if !self.steps.iter().any(|step| step.name == found.to_string()) =>
             {
-                StorageError::refused(format!(
-                    "the database has migration {found} in {}, which this program does not know: \
-                     it was used by a newer version",
-                    self.table
-                ))
+                self.unknown(&found.to_string())
             }
-            Kind::DivergentVersion(found, _) => StorageError::refused(format!(
-                "migration {found} in {} is not the one this program has: it was changed after it was applied",
-                self.table
-            )),
+            Kind::DivergentVersion(found, _) => self.changed(&found.to_string()),
             Kind::Connection(_, cause) => match engine(cause.as_ref()) {
                 // A conflict is an answer to a caller who inserts, not to one who migrates.
                 Some(StorageError::Conflict { constraint }) => StorageError::refused(format!(
@@ -109,7 +128,120 @@ impl Migrations {
     }
 }
 
-pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<(), StorageError> {
+/// Compares what the history table says with the steps there are.
+pub(super) async fn standing(db: &Db, migrations: Migrations) -> Result<Standing, StorageError> {
+    let (own, applied) = steps(db, migrations).await?;
+    let applied = applied.unwrap_or_default();
+    match compare(&own, &applied) {
+        Condition::Newer(found) => Err(migrations.unknown(&found.join(", "))),
+        Condition::Changed(found) => Err(migrations.changed(&found)),
+        Condition::Missing | Condition::Current | Condition::Behind(_) => Ok(Standing {
+            missing: only_in(&own, &applied),
+            applied: applied.iter().map(shown).collect(),
+        }),
+    }
+}
+
+/// The same for whoever wants to know what is wrong.
+pub(super) async fn condition(db: &Db, migrations: Migrations) -> Result<Condition, StorageError> {
+    let (own, applied) = steps(db, migrations).await?;
+    Ok(applied.map_or(Condition::Missing, |applied| compare(&own, &applied)))
+}
+
+/// A step: its version, its name, and the checksum of its statements.
+type Step = (i32, String, String);
+
+/// A step as its files are called.
+fn shown((version, name, _): &Step) -> String {
+    format!("V{version}__{name}")
+}
+
+/// The names of those of these steps that are not among the others.
+fn only_in(these: &[Step], others: &[Step]) -> Vec<String> {
+    let missing = |one: &&Step| others.iter().all(|other| other.0 != one.0);
+    these.iter().filter(missing).map(shown).collect()
+}
+
+fn compare(own: &[Step], applied: &[Step]) -> Condition {
+    let newer = only_in(applied, own);
+    if !newer.is_empty() {
+        return Condition::Newer(newer);
+    }
+    if let Some(changed) = applied.iter().find(|one| !own.contains(one)) {
+        return Condition::Changed(shown(changed));
+    }
+    let behind = only_in(own, applied);
+    if behind.is_empty() { Condition::Current } else { Condition::Behind(behind) }
+}
+
+/// The steps there are, and those that the history table has, where there is one; the oldest first.
+async fn steps(
+    db: &Db,
+    migrations: Migrations,
+) -> Result<(Vec<Step>, Option<Vec<Step>>), StorageError> {
+    let runner = match db.engine() {
+        Engine::Sqlite => migrations.runner(|step| step.sqlite)?,
+        Engine::Postgres => migrations.runner(|step| step.postgres)?,
+    };
+    let own = runner.get_migrations().iter();
+    let own = own.map(|one| (one.version(), one.name().to_owned(), one.checksum().to_string()));
+    let mut own: Vec<Step> = own.collect();
+    own.sort();
+    if !schema::found(db).await?.contains_key(migrations.table) {
+        return Ok((own, None));
+    }
+    // Not through the runner, whose transaction is one that writes; it has looked at the name of the table.
+    let history =
+        format!("SELECT version, name, checksum FROM {} ORDER BY version", migrations.table);
+    let applied = match db.backend() {
+        Backend::Sqlite(sqlite) => {
+            let look = move |connection: &mut rusqlite::Connection| {
+                let applied = connection.prepare(&history).and_then(|mut statement| {
+                    let rows = statement
+                        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                    rows.collect::<Result<Vec<Step>, _>>()
+                });
+                applied.map_err(|error| sqlite::classify(connection, error))
+            };
+            sqlite.alone(look).await?
+        }
+        Backend::Postgres(postgres) => {
+            let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
+            let client = postgres.connect().await?;
+            let rows = client.query_typed(&history, &[]).await.map_err(failed)?;
+            let steps =
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+            steps.collect::<Result<Vec<Step>, _>>().map_err(failed)?
+        }
+    };
+    Ok((own, Some(applied)))
+}
+
+/// What SQLite says.
+fn explained(
+    connection: &rusqlite::Connection,
+    cause: &(dyn std::error::Error + 'static),
+) -> Option<StorageError> {
+    let rusqlite::Error::SqliteFailure(code, text) = cause.downcast_ref()? else {
+        return None;
+    };
+    Some(sqlite::classify(connection, rusqlite::Error::SqliteFailure(*code, text.clone())))
+}
+
+/// What PostgreSQL says.
+fn answered(cause: &(dyn std::error::Error + 'static)) -> Option<StorageError> {
+    Some(postgres::classify(cause.downcast_ref()?).error)
+}
+
+/// The steps of a run, by their names.
+fn names(report: &refinery::Report) -> Vec<String> {
+    report.applied_migrations().iter().map(ToString::to_string).collect()
+}
+
+pub(super) async fn sqlite(
+    sqlite: &Sqlite,
+    migrations: Migrations,
+) -> Result<Vec<String>, StorageError> {
     let runner = migrations.runner(|step| step.sqlite)?;
     sqlite
         .alone(move |connection| {
@@ -118,23 +250,16 @@ pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<()
                     runner.get_applied_migrations(connection).map_or(0, |all| all.len())
                 };
                 let before = applied(connection);
-                let Err(error) = runner.run(connection) else {
-                    return Ok(());
+                let error = match runner.run(connection) {
+                    Ok(report) => return Ok(names(&report)),
+                    Err(error) => error,
                 };
                 // Another process did it between our look and our turn; its rows in the history made ours fail as a
                 // whole. Look again: there are only so many migrations.
                 if applied(connection) > before {
                     continue;
                 }
-                return Err(migrations.explain(&error, |cause| {
-                    let rusqlite::Error::SqliteFailure(code, text) = cause.downcast_ref()? else {
-                        return None;
-                    };
-                    Some(sqlite::classify(
-                        connection,
-                        rusqlite::Error::SqliteFailure(*code, text.clone()),
-                    ))
-                }));
+                return Err(migrations.explain(&error, |cause| explained(connection, cause)));
             }
         })
         .await
@@ -143,7 +268,7 @@ pub(super) async fn sqlite(sqlite: &Sqlite, migrations: Migrations) -> Result<()
 pub(super) async fn postgres(
     postgres: &Postgres,
     migrations: Migrations,
-) -> Result<(), StorageError> {
+) -> Result<Vec<String>, StorageError> {
     let runner = migrations.runner(|step| step.postgres)?;
     let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
 
@@ -179,73 +304,5 @@ pub(super) async fn postgres(
     let result = runner.run_async(&mut worker).await;
     // Dropping the connection would free the lock as well, a moment later.
     guard.batch_execute("COMMIT").await.map_err(failed)?;
-    result.map(drop).map_err(|error| {
-        migrations.explain(&error, |cause| Some(postgres::classify(cause.downcast_ref()?).error))
-    })
-}
-
-/// A migration as the history has it: its version, its name, and the checksum of its statements.
-type Applied = (i32, String, String);
-
-impl Migrations {
-    /// The history, oldest first. The name of the table was looked at by [`Migrations::runner`].
-    fn history(self) -> String {
-        format!("SELECT version, name, checksum FROM {} ORDER BY version", self.table)
-    }
-}
-
-/// Compares what was applied with what there is.
-fn stand(runner: &Runner, applied: &[Applied]) -> Standing {
-    let own: Vec<Applied> = runner
-        .get_migrations()
-        .iter()
-        .map(|one| (one.version(), one.name().to_owned(), one.checksum().to_string()))
-        .collect();
-    // As refinery writes it, and as the files are called.
-    let shown = |(version, name, _): &Applied| format!("V{version}__{name}");
-    let missing_in = |others: &[Applied], all: &[Applied]| -> Vec<String> {
-        let missing = |one: &&Applied| others.iter().all(|other| other.0 != one.0);
-        all.iter().filter(missing).map(shown).collect()
-    };
-    let newer = missing_in(&own, applied);
-    if !newer.is_empty() {
-        return Standing::Newer(newer);
-    }
-    if let Some(changed) = applied.iter().find(|one| !own.contains(one)) {
-        return Standing::Changed(shown(changed));
-    }
-    let behind = missing_in(applied, &own);
-    if behind.is_empty() { Standing::Current } else { Standing::Behind(behind) }
-}
-
-pub(super) async fn sqlite_standing(
-    sqlite: &Sqlite,
-    migrations: Migrations,
-) -> Result<Standing, StorageError> {
-    let runner = migrations.runner(|step| step.sqlite)?;
-    sqlite
-        .alone(move |connection| {
-            // Not through the runner, whose transaction is one that writes.
-            let applied = connection.prepare(&migrations.history()).and_then(|mut statement| {
-                let rows =
-                    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-                rows.collect::<Result<Vec<Applied>, _>>()
-            });
-            let applied = applied.map_err(|error| sqlite::classify(connection, error))?;
-            Ok(stand(&runner, &applied))
-        })
-        .await
-}
-
-pub(super) async fn postgres_standing(
-    postgres: &Postgres,
-    migrations: Migrations,
-) -> Result<Standing, StorageError> {
-    let runner = migrations.runner(|step| step.postgres)?;
-    let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
-    let client = postgres.connect().await?;
-    let rows = client.query_typed(&migrations.history(), &[]).await.map_err(failed)?;
-    let applied = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
-    let applied: Vec<Applied> = applied.collect::<Result<_, _>>().map_err(failed)?;
-    Ok(stand(&runner, &applied))
+    result.map(|report| names(&report)).map_err(|error| migrations.explain(&error, answered))
 }

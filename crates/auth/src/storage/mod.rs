@@ -20,6 +20,8 @@
 //! | a computed column | give it a name with `AS` | the engines make up different ones |
 //! | a sum | `CAST(SUM(n) AS BIGINT)` | PostgreSQL sums into `NUMERIC` |
 //! | a unique index | `CREATE UNIQUE INDEX users_email ON users (email)` | its name is the name of the conflict |
+//! | a table | give it a primary key, and names of `a` to `z`, digits and `_` | [`Db::copy_to`] takes it along |
+//! | a number that counts itself | `GENERATED ALWAYS AS IDENTITY PRIMARY KEY` / `INTEGER PRIMARY KEY AUTOINCREMENT` | none is given out twice |
 //! | a foreign key | not `DEFERRABLE` | on SQLite it would fail the commit that neighbours share |
 //!
 //! Statements that start with `SELECT` only read, and go to SQLite's readers. No data-modifying `WITH`, no `now()`, no
@@ -41,18 +43,26 @@
 //! # Ok::<_, StorageError>(()) }).unwrap();
 //! ```
 
+mod backup;
+mod copy;
 mod db;
 mod migrate;
 mod postgres;
+mod schema;
+mod solo;
 mod sql;
 mod sqlite;
+mod told;
 mod tx;
 mod value;
 
+pub use backup::{Backup, BackupError, examine};
+pub use copy::{Copied, CopiedTable, CopyError, CopyPlan, Progress};
 pub use db::{Db, DbOptions, Engine};
 pub use futures_util::future::BoxFuture;
-pub use migrate::{Migration, Migrations, Standing};
+pub use migrate::{Condition, Migration, Migrations, Standing};
 pub use postgres::Listener;
+pub(crate) use told::Told;
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};
 

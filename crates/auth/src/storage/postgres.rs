@@ -3,6 +3,7 @@
 mod error;
 mod listener;
 mod session;
+mod solo;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -22,6 +23,7 @@ pub(super) use error::classify;
 use error::{Fate, Trouble};
 pub use listener::Listener;
 pub(super) use session::Session;
+pub(super) use solo::{Solo, others};
 
 use super::{
     StorageError, Tx, Value,

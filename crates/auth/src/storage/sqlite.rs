@@ -4,6 +4,7 @@
 //! oneshots. Dropping the senders is what ends the threads, after they have done what was queued.
 
 mod connection;
+mod solo;
 mod writer;
 
 use std::{
@@ -20,6 +21,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 pub(super) use connection::{Connection, classify};
+pub(super) use solo::{Solo, inspect, vacuum_into};
 use writer::{Job, Task};
 
 use super::{
@@ -33,6 +35,8 @@ const QUEUE: usize = 4096;
 pub(super) struct Sqlite {
     /// `None` once closed.
     queues: RwLock<Option<Queues>>,
+    /// `None` in memory.
+    path: Option<PathBuf>,
     /// The writer's, which ends after the readers'; `None` once closed.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -88,6 +92,7 @@ impl Sqlite {
         })?;
         Ok(Self {
             queues: RwLock::new(Some(Queues { writer, readers })),
+            path: path.map(Path::to_owned),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -139,6 +144,13 @@ impl Sqlite {
             }
         })
         .await
+    }
+
+    /// The file; a database in memory has no connection but its own.
+    pub(super) fn file(&self) -> Result<PathBuf, StorageError> {
+        self.path
+            .clone()
+            .ok_or_else(|| StorageError::refused("a database in memory ends with its process"))
     }
 
     /// Runs a closure on the writer's connection outside of any transaction.

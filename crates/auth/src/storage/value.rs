@@ -77,7 +77,7 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    fn kind(&self) -> &str {
+    pub(super) fn kind(&self) -> &str {
         match self {
             Self::Null => "NULL",
             Self::Int(_) => "an integer",
@@ -104,6 +104,11 @@ pub struct Row {
 impl Row {
     pub(super) fn new(columns: Columns, cells: Vec<Cell>) -> Self {
         Self { columns, cells }
+    }
+
+    /// All columns in their order, for who knows it.
+    pub(super) fn into_cells(self) -> Vec<Cell> {
+        self.cells
     }
 
     /// Reads a column by its name: `i64`, `bool`, `String`, `Vec<u8>`, [`Uuid`] or an `Option` of one of them.

@@ -400,7 +400,7 @@ pub async fn a_change_of_address_that_waits_is_dropped(place: Place) {
                     .unwrap();
             }
             "reset" => reset(&test, &forgotten, PASSWORD).await.unwrap(),
-            "sign out" => test.auth.user_sign_out(user.id).await.unwrap(),
+            "sign out" => drop(test.auth.user_sign_out(user.id).await.unwrap()),
             _ => {
                 test.auth.user_set_disabled(user.id, true).await.unwrap();
                 test.auth.user_set_disabled(user.id, false).await.unwrap();

@@ -12,7 +12,7 @@ use crate::{
     Auth, Clock, Config, MovableClock,
     checkup::Checkup,
     keys::State,
-    storage::{Db, DbOptions, Engine, Standing, StorageError},
+    storage::{Condition, Db, DbOptions, Engine, StorageError},
     users::{Email, NewUser},
 };
 
@@ -33,7 +33,7 @@ pub async fn a_look_finds_what_there_is(place: Place) {
     let test = TestAuth::new(&place).await.unwrap();
     let clock = Clock::new(test.clock.clone());
     let found = look(&place, &clock).await;
-    assert_eq!(found.tables().await.unwrap(), Standing::Current);
+    assert_eq!(found.tables().await.unwrap(), Condition::Current);
     assert_eq!(found.work_taken_until().await.unwrap(), None);
     assert!(test.auth.run_job("sweep").await.unwrap());
     assert!(found.work_taken_until().await.unwrap() > Some(clock.now()));
@@ -87,18 +87,18 @@ pub async fn a_look_finds_what_is_wrong(place: Place) {
 pub async fn tables_that_differ_are_told(place: Place) {
     let clock = Clock::system();
     let found = look(&place, &clock).await;
-    assert_eq!(found.tables().await.unwrap(), Standing::Missing);
+    assert_eq!(found.tables().await.unwrap(), Condition::Missing);
     drop(TestAuth::new(&place).await.unwrap());
-    assert_eq!(found.tables().await.unwrap(), Standing::Current);
+    assert_eq!(found.tables().await.unwrap(), Condition::Current);
     let change = "UPDATE countersign_migrations SET checksum = '1' WHERE version = 2";
     run(&place, change).await;
-    assert_eq!(found.tables().await.unwrap(), Standing::Changed("V2__logins".to_owned()));
+    assert_eq!(found.tables().await.unwrap(), Condition::Changed("V2__logins".to_owned()));
     run(&place, "DELETE FROM countersign_migrations WHERE version = 2").await;
-    assert_eq!(found.tables().await.unwrap(), Standing::Behind(vec!["V2__logins".to_owned()]));
+    assert_eq!(found.tables().await.unwrap(), Condition::Behind(vec!["V2__logins".to_owned()]));
     let newer = "INSERT INTO countersign_migrations (version, name, applied_on, checksum)
                  SELECT 99, 'to_come', applied_on, '1' FROM countersign_migrations WHERE version = 1";
     run(&place, newer).await;
-    assert_eq!(found.tables().await.unwrap(), Standing::Newer(vec!["V99__to_come".to_owned()]));
+    assert_eq!(found.tables().await.unwrap(), Condition::Newer(vec!["V99__to_come".to_owned()]));
 }
 
 /// A database that is opened to be read only is not written to by anybody.
@@ -110,7 +110,7 @@ pub async fn a_database_that_is_only_read_stays_as_it_is(place: Place) {
     let options = DbOptions { read_only: true, ..DbOptions::new(place.url.as_str()) };
     let db = Db::open(&options).await.unwrap();
     assert_eq!(db.all("SELECT kid FROM keys", []).await.unwrap().len(), 1);
-    assert_eq!(db.standing(crate::auth::MIGRATIONS).await.unwrap(), Standing::Current);
+    assert_eq!(db.condition(crate::auth::MIGRATIONS).await.unwrap(), Condition::Current);
     let refused = |result: Result<(), StorageError>| {
         assert!(matches!(result, Err(StorageError::Refused(_))), "{result:?}");
     };
@@ -119,7 +119,7 @@ pub async fn a_database_that_is_only_read_stays_as_it_is(place: Place) {
         Box::pin(async move { tx.execute("DELETE FROM keys", []).await.map(drop) })
     });
     refused(step.await);
-    refused(db.migrate(crate::auth::MIGRATIONS).await);
+    refused(db.migrate(crate::auth::MIGRATIONS).await.map(drop));
     db.close().await;
     assert_eq!(place.db.all("SELECT kid FROM keys", []).await.unwrap().len(), 1);
 }

@@ -1,10 +1,12 @@
 //! For tests: a database of one's own on either engine, a clock to set, a ready installation, a mail
-//! server, the promises of storage, and the simulator of refreshes.
+//! server, a receiver of webhooks, the promises of storage, and the simulator of refreshes.
 
 pub mod accounts;
+pub mod admin;
 pub mod checkup;
 mod clock;
 pub mod conformance;
+pub mod copies;
 pub mod imports;
 pub mod jobs;
 pub mod keys;
@@ -14,7 +16,9 @@ pub mod logins;
 pub mod mail;
 mod place;
 pub mod post_office;
+pub mod receiver;
 pub mod simulator;
+pub mod webhooks;
 pub mod work;
 
 pub use self::{

@@ -131,16 +131,7 @@ impl PostOffice {
 
     /// A polite one at this address.
     pub async fn at(address: SocketAddr, protection: Protection) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let certificate = cert.pem();
-        let key = PrivateKeyDer::from_pem_slice(signing_key.serialize_pem().as_bytes());
-        let chain = vec![CertificateDer::from(cert.der().to_vec())];
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key.expect("a key"))
-            .expect("a certificate with its key");
-        let tls = TlsAcceptor::from(Arc::new(config));
+        let (certificate, tls) = acceptor();
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State {
@@ -216,6 +207,19 @@ impl Drop for PostOffice {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// A fresh certificate (PEM) for `localhost`, and what speaks TLS with it.
+pub(super) fn acceptor() -> (String, TlsAcceptor) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(signing_key.serialize_pem().as_bytes());
+    let chain = vec![CertificateDer::from(cert.der().to_vec())];
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.expect("a key"))
+        .expect("a certificate with its key");
+    (cert.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
 /// An address of this machine at which nothing listens.

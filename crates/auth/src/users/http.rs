@@ -1,15 +1,18 @@
+mod admin;
+
 use axum::{
     Json as JsonBody, Router,
-    extract::State,
-    http::StatusCode,
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use guard::Principal;
 use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::User;
+use super::{User, UserId};
 use crate::{
     Auth, Error,
     accounts::{Registered, http::Accepted},
@@ -21,6 +24,7 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/register", post(register))
         .route("/me", get(me).patch(rename))
         .route("/me/delete", post(delete_me))
+        .merge(admin::routes())
 }
 
 #[derive(Deserialize)]
@@ -29,6 +33,18 @@ struct Registration {
     email: String,
     password: Zeroizing<String>,
     name: Option<String>,
+}
+
+/// The account that a path names by `{id}`: 404 for a text that is no id, as for one that nobody has.
+pub(crate) struct UserPath(pub(crate) UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::<Uuid>::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(UserId(id))).map_err(|_| Error::NotFound)
+    }
 }
 
 /// An account as its owner sees it.

@@ -2,20 +2,28 @@
 
 mod email;
 pub(crate) mod http;
+mod search;
 pub(crate) mod storage;
+mod update;
 
 use jwt::Timestamp;
 use uuid::Uuid;
 
-pub use self::email::Email;
+pub(crate) use self::search::folded;
+use self::storage::Ended;
+pub use self::{
+    email::Email,
+    search::{Order, Search},
+    update::UserUpdate,
+};
 use crate::{
     Auth, Client, Error,
     accounts::Registered,
     audit::{self, Act, Actor, Scribe},
     config::Registration,
-    revocation::Revocation,
+    revocation::{self, Revocation},
     roles::{self, Roles},
-    sessions::Which,
+    sessions::{Ending, Which},
     storage::{Row, StorageError, Value},
 };
 
@@ -60,43 +68,30 @@ pub struct NewUser<'a> {
     pub roles: &'a [&'a str],
 }
 
-/// A change of an account that concerns its tokens: it raises the generation.
-#[derive(Debug, Clone)]
-pub(crate) enum Change {
-    Roles(Roles),
-    Disabled,
-    Enabled,
+/// The end of all logins of an account: it raises the generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
     Deleted,
     SignedOut,
 }
 
-impl Change {
-    /// Says whether an administrator is none after it.
-    pub(crate) fn takes_an_admin(&self) -> bool {
+impl End {
+    /// What is recorded of it, of an account that had as many logins.
+    fn act(self, sessions: usize) -> Act {
         match self {
-            Self::Roles(roles) => !roles.names().iter().any(|role| role == roles::ADMIN),
-            Self::Disabled | Self::Deleted => true,
-            Self::Enabled | Self::SignedOut => false,
-        }
-    }
-
-    /// What is recorded of it, of an account that had these roles and as many logins.
-    fn act(&self, from: Roles, sessions: usize) -> Act {
-        match self {
-            Self::Roles(to) => Act::UserRolesChanged { from, to: to.clone() },
-            Self::Disabled => Act::UserDisabled { sessions },
-            Self::Enabled => Act::UserEnabled,
             Self::Deleted => Act::UserDeleted { sessions },
             Self::SignedOut => Act::UserSignedOut { sessions },
         }
     }
-
-    pub(crate) fn ends_sessions(&self) -> bool {
-        matches!(self, Self::Disabled | Self::Deleted | Self::SignedOut)
-    }
 }
 
 impl User {
+    /// Says whether it is an administrator who can log in.
+    pub(crate) fn administers(&self) -> bool {
+        let is_admin = self.roles.names().iter().any(|role| role == roles::ADMIN);
+        is_admin && !self.disabled && !self.pending
+    }
+
     /// Its columns, in the order of [`from_row`](Self::from_row).
     pub(crate) fn to_row(&self) -> [Value; 8] {
         [
@@ -195,8 +190,8 @@ impl Auth {
     /// # Errors
     /// [`Error::RoleUnknown`]; [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_roles(&self, id: UserId, roles: &[&str]) -> Result<(), Error> {
-        let roles = Roles::new(roles, &self.config().accounts.roles)?;
-        self.change(id, Change::Roles(roles)).await
+        let update = UserUpdate { roles: Some(roles), ..UserUpdate::default() };
+        self.user_update(id, update).await.map(drop)
     }
 
     /// Keeps an account from logging in and ends all its logins at once, or lets it log in again.
@@ -204,7 +199,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_set_disabled(&self, id: UserId, disabled: bool) -> Result<(), Error> {
-        self.change(id, if disabled { Change::Disabled } else { Change::Enabled }).await
+        let update = UserUpdate { disabled: Some(disabled), ..UserUpdate::default() };
+        self.user_update(id, update).await.map(drop)
     }
 
     /// Gives an account another name, or none. Tokens made from now on have it.
@@ -212,13 +208,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NameInvalid`]; [`Error::NotFound`]; storage errors.
     pub async fn user_set_name(&self, id: UserId, name: Option<&str>) -> Result<User, Error> {
-        let name = name.map(parse_name).transpose()?;
-        let user = storage::user_set_name(self.db(), id, name, self.scribe())
-            .await?
-            .ok_or(Error::NotFound)?;
-        self.sessions().reread(id);
-        tracing::info!(user = %id.0, "name changed");
-        Ok(user)
+        self.user_update(id, UserUpdate { name: Some(name), ..UserUpdate::default() }).await
     }
 
     /// Removes an account and all that is its own; its logins end at once.
@@ -226,34 +216,33 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LastAdmin`]; storage errors.
     pub async fn user_delete(&self, id: UserId) -> Result<(), Error> {
-        self.change(id, Change::Deleted).await
+        self.end_of(id, End::Deleted).await.map(drop)
     }
 
     /// Ends all logins of an account at once.
     ///
     /// # Errors
     /// [`Error::NotFound`]; storage errors.
-    pub async fn user_sign_out(&self, id: UserId) -> Result<(), Error> {
-        self.change(id, Change::SignedOut).await
+    pub async fn user_sign_out(&self, id: UserId) -> Result<Ending, Error> {
+        let Ended { until, mut sessions, .. } = self.end_of(id, End::SignedOut).await?;
+        sessions.sort_unstable();
+        let effective_by = revocation::effective_by(self.clock()).await;
+        Ok(Ending { sessions, effective_by, access_expires_at: until })
     }
 
-    async fn change(&self, id: UserId, change: Change) -> Result<(), Error> {
+    async fn end_of(&self, id: UserId, end: End) -> Result<Ended, Error> {
         let until = self.access_expires_at(self.clock().now());
-        let ends_sessions = change.ends_sessions();
-        let deletes = matches!(change, Change::Deleted);
-        let what = format!("{change:?}");
-        let (generation, until) =
-            storage::user_change(self.db(), id, change, until, self.scribe()).await?;
-        tracing::info!(user = %id.0, what, "account changed");
-        if ends_sessions {
-            self.sessions().forget(Which::All(id));
-        }
-        if deletes && let Err(error) = audit::storage::erase(self.db(), id).await {
+        let mut ended = storage::user_end(self.db(), id, end, until, self.scribe()).await?;
+        tracing::info!(user = %id.0, what = ?end, "account changed");
+        ended.sessions.extend(self.sessions().forget(Which::All(id)));
+        if end == End::Deleted
+            && let Err(error) = audit::upkeep::erase(self.db(), id).await
+        {
             // It is noted, and done later.
             tracing::warn!(%error, "the personal data of an account are not removed from its events yet");
         }
-        self.revocations().add([Revocation::of_generation(id, generation, until)]);
-        Ok(())
+        self.revocations().add([Revocation::of_generation(id, ended.generation, ended.until)]);
+        Ok(ended)
     }
 
     /// The account with this id; `None` when there is none.

@@ -1,13 +1,17 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Change, Email, User, UserId};
+use super::{
+    Email, End, Search, User, UserId,
+    search::{Order, Wanted, folded},
+    update::Update,
+};
 use crate::{
     Error,
     accounts::storage::{links_drop, registration_give_way},
     audit::{self, Act, Recorded, Scribe, storage::erasure_add},
     revocation::{Revocation, storage::revoke},
-    roles::{ADMIN, Roles},
+    roles::ADMIN,
     sessions::{Which, storage::delete},
     storage::{Db, StorageError, Tx},
 };
@@ -23,35 +27,39 @@ pub(crate) async fn user_create(
     scribe: Scribe,
     act: Act,
 ) -> Result<(), Error> {
-    let id = user.id.0;
-    let created_at = user.created_at.seconds();
-    let (email, row) = (user.email.clone(), user.to_row());
+    let user = user.clone();
     let outcome = audit::act(db, move |tx| {
-            let (email, row, hash) = (email.clone(), row.clone(), hash.clone());
-            let (scribe, act) = (scribe.clone(), act.clone());
-            Box::pin(async move {
-                registration_give_way(tx, email.as_str()).await?;
-                tx.execute(
-                    "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                    row,
-                )
-                .await?;
-                tx.execute(
-                    "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)",
-                    [id.into(), hash.into(), created_at.into()],
-                )
-                .await?;
-                Ok(((), scribe.record(tx, Some(UserId(id)), None, &act).await?))
-            })
+        let (user, hash) = (user.clone(), hash.clone());
+        let (scribe, act) = (scribe.clone(), act.clone());
+        Box::pin(async move {
+            user_add(tx, &user, hash).await?;
+            Ok(((), scribe.record(tx, Some(user.id), None, &act).await?))
         })
-        .await;
+    })
+    .await;
     match outcome {
         Err(StorageError::Conflict { constraint }) if constraint == "users_email" => {
             Err(Error::EmailTaken)
         }
-        other => other.map(drop).map_err(Error::from),
+        other => other.map_err(Error::from),
     }
+}
+
+/// Makes an account and its password, as part of a step; a pending registration of the address gives way.
+pub(crate) async fn user_add(tx: &mut Tx, user: &User, hash: String) -> Result<(), StorageError> {
+    registration_give_way(tx, user.email.as_str()).await?;
+    tx.execute(
+        "INSERT INTO users (id, email, name, roles, generation, disabled, pending, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        user.to_row(),
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)",
+        [user.id.0.into(), hash.into(), user.created_at.seconds().into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The account with this id.
@@ -78,31 +86,6 @@ pub(crate) async fn user_by_email(db: &Db, email: &Email) -> Result<Option<User>
     Ok(row.map(|row| User::from_row(&row)).transpose()?)
 }
 
-/// Gives an account another name, or none; `None` when there is no such account.
-pub(crate) async fn user_set_name(
-    db: &Db,
-    id: UserId,
-    name: Option<String>,
-    scribe: Scribe,
-) -> Result<Option<User>, Error> {
-    let renamed = audit::act(db, move |tx| {
-        let (name, scribe) = (name.clone(), scribe.clone());
-        Box::pin(async move {
-            let row = tx
-                .optional(
-                    "UPDATE users SET name = $2 WHERE id = $1
-                     RETURNING id, email, name, roles, generation, disabled, pending, created_at",
-                    [id.0.into(), name.into()],
-                )
-                .await?;
-            let Some(row) = row else { return Ok((None, Recorded::nothing())) };
-            let recorded = scribe.record(tx, Some(id), None, &Act::UserRenamed).await?;
-            Ok((Some(User::from_row(&row)?), recorded))
-        })
-    });
-    Ok(renamed.await?)
-}
-
 /// Accounts by their ids, after this one.
 pub(crate) async fn users_after(
     db: &Db,
@@ -119,62 +102,215 @@ pub(crate) async fn users_after(
     Ok(rows.iter().map(User::from_row).collect::<Result<_, _>>()?)
 }
 
-/// Changes an account and raises its generation, so that its tokens made before are dead, in one step; returns the
-/// new generation and when the last of those tokens expires, `until` at least.
+/// Accounts that are looked for have their text to be searched first: one that is new, or has another name or address
+/// since, has none. Done batch by batch, so that the first search over many accounts holds nobody up.
+pub(super) async fn search_fill(db: &Db) -> Result<(), Error> {
+    while db.optional("SELECT id FROM users WHERE search IS NULL LIMIT 1", []).await?.is_some() {
+        db.transaction(|tx| {
+            Box::pin(async move {
+                let rows = tx
+                    .all("SELECT id, email, name FROM users WHERE search IS NULL LIMIT 500", [])
+                    .await?;
+                for row in rows {
+                    let (id, name): (Uuid, Option<String>) = (row.get("id")?, row.get("name")?);
+                    let text = folded(&row.get::<String>("email")?, name.as_deref());
+                    tx.execute(
+                        "UPDATE users SET search = $2 WHERE id = $1",
+                        [id.into(), text.into()],
+                    )
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Accounts that are wanted, in one direction of their ids.
+macro_rules! find {
+    ($after:literal, $direction:literal) => {
+        concat!(
+            "SELECT id, email, name, roles, generation, disabled, pending, created_at
+               FROM users
+              WHERE id ",
+            $after,
+            " $1 AND ($2 IS NULL OR search LIKE $2 ESCAPE '!')
+                AND ($3 IS NULL OR (' ' || roles || ' ') LIKE $3 ESCAPE '!')
+                AND ($4 IS NULL OR disabled = $4)
+              ORDER BY id ",
+            $direction,
+            " LIMIT $5"
+        )
+    };
+}
+
+/// A page of the accounts that are looked for.
+pub(super) async fn users_find(db: &Db, search: &Search<'_>) -> Result<Vec<User>, Error> {
+    let Wanted { text, role } = search.wanted()?;
+    let (sql, start) = match search.order {
+        Order::OldestFirst => (find!(">", "ASC"), Uuid::nil()),
+        Order::NewestFirst => (find!("<", "DESC"), Uuid::max()),
+    };
+    let rows = db
+        .all(
+            sql,
+            [
+                search.after.map_or(start, |id| id.0).into(),
+                text.into(),
+                role.into(),
+                search.disabled.into(),
+                i64::from(search.limit).into(),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(User::from_row).collect::<Result<_, _>>()?)
+}
+
+/// What became of an account in [`user_update`].
+#[derive(Debug, Clone)]
+pub(crate) struct Updated {
+    pub(crate) before: User,
+    pub(crate) after: User,
+    /// When the last access token that was made before expires.
+    pub(crate) until: Timestamp,
+}
+
+/// Changes several things of an account in one step. What is as it is to be already changes nothing; other roles and the
+/// end of logins raise the generation once.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
-pub(crate) async fn user_change(
+/// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment: then nothing of
+/// it is done.
+pub(crate) async fn user_update(
     db: &Db,
     id: UserId,
-    change: Change,
+    update: Update,
     until: Timestamp,
     scribe: Scribe,
-) -> Result<(i64, Timestamp), Error> {
+) -> Result<Updated, Error> {
     audit::act(db, move |tx| {
-        let (change, scribe) = (change.clone(), scribe.clone());
+        let (update, scribe) = (update.clone(), scribe.clone());
         Box::pin(async move {
-            let (disabled, roles) = match &change {
-                Change::Roles(roles) => (None, Some(roles.to_stored())),
-                Change::Disabled => (Some(true), None),
-                Change::Enabled => (Some(false), None),
-                Change::Deleted | Change::SignedOut => (None, None),
-            };
-            if change.takes_an_admin() && is_last_admin(tx, id).await? {
-                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
-            }
-            let before =
-                tx.optional("SELECT roles FROM users WHERE id = $1", [id.0.into()]).await?;
-            let Some(before) = before else {
-                return Ok((Err(Error::NotFound), Recorded::nothing()));
-            };
-            let before = Roles::from_stored(&before.get::<String>("roles")?);
             let row = tx
                 .optional(
-                    "UPDATE users SET generation = generation + 1,
-                                disabled = COALESCE($2, disabled), roles = COALESCE($3, roles)
-                          WHERE id = $1 RETURNING generation",
-                    [id.0.into(), disabled.into(), roles.into()],
+                    "SELECT id, email, name, roles, generation, disabled, pending, created_at
+                       FROM users WHERE id = $1",
+                    [id.0.into()],
                 )
                 .await?;
-            let Some(row) = row else {
-                return Ok((Err(Error::NotFound), Recorded::nothing()));
-            };
+            let Some(row) = row else { return Ok((Err(Error::NotFound), Recorded::nothing())) };
+            let before = User::from_row(&row)?;
+            let mut after = update.of(&before);
+            if before == after {
+                return Ok((Ok(Updated { before, after, until }), Recorded::nothing()));
+            }
+            if before.administers() && !after.administers() && is_last_admin(tx, id).await? {
+                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
+            }
+            let concerns_tokens = before.roles != after.roles || before.disabled != after.disabled;
+            after.generation += i64::from(concerns_tokens);
+            tx.execute(
+                "UPDATE users SET name = $2, roles = $3, disabled = $4, generation = $5, search = $6
+                  WHERE id = $1",
+                [
+                    id.0.into(),
+                    after.name.clone().into(),
+                    after.roles.to_stored().into(),
+                    after.disabled.into(),
+                    after.generation.into(),
+                    folded(after.email.as_str(), after.name.as_deref()).into(),
+                ],
+            )
+            .await?;
             let (mut until, mut sessions) = (until, 0);
-            if change.ends_sessions() {
+            if after.disabled && !before.disabled {
                 let ended = delete(tx, Which::All(id), until).await?;
                 sessions = ended.len();
                 until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 links_drop(tx, id).await?;
             }
-            if matches!(change, Change::Deleted) {
+            if concerns_tokens {
+                revoke(tx, &[Revocation::of_generation(id, after.generation, until)]).await?;
+            }
+            let mut recorded = Recorded::nothing();
+            for act in acts(&before, &after, sessions) {
+                recorded = scribe.record(tx, Some(id), None, &act).await?;
+            }
+            Ok((Ok(Updated { before, after, until }), recorded))
+        })
+    })
+    .await?
+}
+
+/// What is recorded of a change: one act for each thing that is another one now.
+fn acts(before: &User, after: &User, sessions: usize) -> Vec<Act> {
+    let mut acts = Vec::new();
+    if before.name != after.name {
+        acts.push(Act::UserRenamed);
+    }
+    if before.roles != after.roles {
+        let (from, to) = (before.roles.clone(), after.roles.clone());
+        acts.push(Act::UserRolesChanged { from, to });
+    }
+    match (before.disabled, after.disabled) {
+        (false, true) => acts.push(Act::UserDisabled { sessions }),
+        (true, false) => acts.push(Act::UserEnabled),
+        _ => {}
+    }
+    acts
+}
+
+/// What became of an account in [`user_end`].
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) generation: i64,
+    /// When the last access token that was made before expires.
+    pub(crate) until: Timestamp,
+    pub(crate) sessions: Vec<Uuid>,
+}
+
+/// Ends all logins of an account, with the account or without it, and raises its generation, so that its tokens made
+/// before are dead, in one step; the last of those tokens expires at `until` or later.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
+pub(crate) async fn user_end(
+    db: &Db,
+    id: UserId,
+    end: End,
+    until: Timestamp,
+    scribe: Scribe,
+) -> Result<Ended, Error> {
+    audit::act(db, move |tx| {
+        let scribe = scribe.clone();
+        Box::pin(async move {
+            if end == End::Deleted && is_last_admin(tx, id).await? {
+                return Ok((Err(Error::LastAdmin), Recorded::nothing()));
+            }
+            let row = tx
+                .optional(
+                    "UPDATE users SET generation = generation + 1 WHERE id = $1 RETURNING generation",
+                    [id.0.into()],
+                )
+                .await?;
+            let Some(row) = row else { return Ok((Err(Error::NotFound), Recorded::nothing())) };
+            let (mut until, mut sessions) = (until, Vec::new());
+            for ended in delete(tx, Which::All(id), until).await? {
+                sessions.push(ended.id);
+                until = until.max(ended.until);
+            }
+            links_drop(tx, id).await?;
+            if end == End::Deleted {
                 tx.execute("DELETE FROM users WHERE id = $1", [id.0.into()]).await?;
                 erasure_add(tx, id, scribe.at()).await?;
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            let act = change.act(before, sessions);
-            Ok((Ok((generation, until)), scribe.record(tx, Some(id), None, &act).await?))
+            let act = end.act(sessions.len());
+            let recorded = scribe.record(tx, Some(id), None, &act).await?;
+            Ok((Ok(Ended { generation, until, sessions }), recorded))
         })
     })
     .await?

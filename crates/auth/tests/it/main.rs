@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod audit;
+#[cfg(test)]
+mod backups;
 #[cfg(test)]
 mod checkup;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod copies;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
@@ -28,3 +34,5 @@ mod mail;
 mod outage;
 #[cfg(test)]
 mod simulator;
+#[cfg(test)]
+mod webhooks;

@@ -73,6 +73,6 @@ fn prompt() -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// What stands before the end of the first line: editors and `echo` add one.
-fn first_line(text: &str) -> Zeroizing<String> {
+pub(crate) fn first_line(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -6,6 +6,7 @@ use auth::{
     Auth, Config,
     audit::{Actor, By},
     keys::State,
+    storage::StorageError,
 };
 
 use crate::{
@@ -56,10 +57,20 @@ pub(crate) fn locate(flags: &Flags, missing: Missing) -> anyhow::Result<(Config,
     Ok((config, fresh))
 }
 
-fn sqlite_file(config: &Config, flags: &Flags) -> Option<PathBuf> {
+/// The file of an installation on SQLite.
+pub(crate) fn sqlite_file(config: &Config, flags: &Flags) -> Option<PathBuf> {
     match config.database.url.as_deref() {
         None => Some(database_file(&flags.data_dir)),
         Some(url) => url.strip_prefix("sqlite://").map(|path| Path::new(path).to_owned()),
+    }
+}
+
+/// An error of the storage itself, as the exit code has it: what is refused has to be changed, what cannot be reached has to
+/// be waited for.
+pub(crate) fn stored(error: StorageError, what: &str) -> anyhow::Error {
+    match error {
+        StorageError::Refused(cause) => Refusal(format!("{what}: {cause}")).into(),
+        other => anyhow::Error::from(auth::Error::from(other)).context(what.to_owned()),
     }
 }
 

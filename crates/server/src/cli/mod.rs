@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod completions;
 mod config;
+mod db;
 mod demo;
 mod dev;
 pub mod doctor;
@@ -13,12 +14,14 @@ mod instance;
 mod key;
 mod mail;
 mod man;
+mod migrate;
 mod output;
 mod report;
 mod serve;
 mod token;
 mod unfit;
 mod user;
+mod webhook;
 
 use std::{fmt, process::ExitCode};
 
@@ -46,12 +49,18 @@ enum Command {
     Doctor(Box<doctor::Doctor>),
     /// Look at the letters, and send one to try the mail server.
     Mail(mail::Mail),
+    /// Make a secret for webhooks, and try the receiver.
+    Webhook(webhook::Webhook),
     /// Make, list, rotate, revoke, import and export signing keys.
     Key(key::Key),
     /// Make, check and read tokens.
     Token(Box<token::Token>),
     /// See the settings, where each is from, and what is wrong with them.
     Config(config::Settings),
+    /// Bring the tables of an installation up to date, as every start does by itself.
+    Migrate(migrate::Migrate),
+    /// Copy an installation to another database, back it up, and restore it.
+    Db(db::Database),
     /// Print the completions for a shell.
     Completions(completions::Completions),
     /// Print the manual page.
@@ -93,6 +102,7 @@ pub fn main() -> ExitCode {
             Command::Serve(serve) => serve.run().await,
             Command::Doctor(doctor) => doctor.run().await,
             Command::Mail(mail) => mail.run().await,
+            Command::Webhook(webhook) => webhook.run().await,
             Command::Token(token) => token.run().await,
             Command::Config(config) => config.run(),
             Command::Completions(completions) => {
@@ -100,6 +110,8 @@ pub fn main() -> ExitCode {
                 Ok(())
             }
             Command::Man(man) => man.run(),
+            Command::Migrate(migrate) => migrate.run().await,
+            Command::Db(db) => db.run().await,
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
             Command::Audit(audit) => audit.run().await,
@@ -135,10 +147,19 @@ fn code(error: &anyhow::Error) -> u8 {
         return NO;
     }
     let configuration = |cause: &(dyn std::error::Error + 'static)| {
-        use auth::Error::{Configuration, EmailInvalid, KeyRefused, NameInvalid, RoleUnknown};
+        use auth::Error::{
+            Configuration, EmailInvalid, KeyRefused, NameInvalid, QueryInvalid, RoleUnknown,
+        };
         let wrong = matches!(
             cause.downcast_ref(),
-            Some(Configuration(_) | EmailInvalid(_) | KeyRefused(_) | NameInvalid(_) | RoleUnknown)
+            Some(
+                Configuration(_)
+                    | EmailInvalid(_)
+                    | KeyRefused(_)
+                    | NameInvalid(_)
+                    | QueryInvalid(_)
+                    | RoleUnknown
+            )
         );
         wrong || cause.is::<Refusal>() || cause.is::<Problems>()
     };

@@ -2,9 +2,10 @@
 //!
 //! Colours reach a terminal only, and not one that asks for none (`NO_COLOR`).
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{stderr, stdout};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Writes data, for the next program or the person in front.
 ///
@@ -22,6 +23,16 @@ pub(crate) fn bytes(bytes: &[u8]) {
 /// Writes talk: what happens, what went wrong.
 pub(crate) fn talk(text: &str) {
     drop(writeln!(stderr(), "{text}"));
+}
+
+/// A bar for long work; without a terminal it is not drawn.
+pub(crate) fn bar(total: u64) -> ProgressBar {
+    let drawn = io::stderr().is_terminal();
+    let bar = if drawn { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} [{wide_bar}] {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
 }
 
 /// Writes rows as columns, each as wide as its widest cell.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auth::{Config, users::Email};
+use auth::{Config, roles::Invitation, users::Email};
 use axum::Router;
 use clap::Args;
 
@@ -11,6 +11,7 @@ use crate::{
         dev::seeded_accounts,
         flags::Flags,
         instance::Instance,
+        output,
         unfit::{has_master_key, seeded_account, unfit},
     },
     limits::Hosts,
@@ -46,8 +47,29 @@ impl Serve {
         }
         let instance = Instance::open(config, data_dir, |builder| builder).await?;
         refuse_seeded_accounts(&instance, data_dir).await?;
-        instance.run(Router::new(), Hosts::Any, || {}).await
+        let invitation = instance.auth.administrator_invite().await?;
+        let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));
+        instance.run(Router::new(), Hosts::Any, started).await
     }
+}
+
+/// What whoever starts the first server reads, on the terminal and in no log of ours.
+fn invite(invitation: &Invitation) -> String {
+    let (link, address) = (invitation.link(), invitation.address());
+    let token = invitation.token();
+    format!(
+        "there is no administrator yet: whoever has this link becomes one, once, within 24 hours
+
+  {}
+
+or with a program, for a new account or with the password of one that is there:
+
+  curl {address} -H 'Content-Type: application/json' \\
+    -d '{{\"token\": \"{}\", \"email\": \"you@example.com\", \"password\": \"a password of yours\"}}'
+",
+        link.as_str(),
+        token.as_str(),
+    )
 }
 
 /// Warns of a server secret that whoever reads the database has.

@@ -45,6 +45,7 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
         &keys.master_key_file,
         &keys.previous_master_key_file,
         &config.mail.password_file,
+        &config.webhooks.secret_file,
     ];
     found.extend(others.into_iter().flatten().filter_map(|path| shared_file(path)));
     found.extend(plain_http(config));

@@ -79,7 +79,10 @@ async fn an_account_is_confirmed_renamed_and_moved_by_letters() {
     let (told, nothing) = letter(&office, 4).await;
     assert_eq!((told.to.as_str(), nothing.as_str()), ("a@example.com", ""));
     let log = server.log();
-    assert!(!log.contains(&token) && !log.contains("@example.com"), "{log}");
+    assert!(!log.contains(&token), "{log}");
+    // The command that a server without an administrator shows names an address of its own.
+    let log = log.replace("you@example.com", "");
+    assert!(!log.contains("@example.com"), "{log}");
     assert!(server.stop().success());
 }
 

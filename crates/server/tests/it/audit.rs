@@ -59,7 +59,7 @@ fn sealed(database: &[&str]) -> Value {
 }
 
 async fn a_log_is_checked(database: &[&str], data: &Path, db: &str) {
-    let mut server = serve(database, data);
+    let server = serve(database, data);
     tour(&server).await;
     let sound = sealed(database);
     assert_eq!(sound["sound"], json!(true), "{sound}");
@@ -71,6 +71,7 @@ async fn a_log_is_checked(database: &[&str], data: &Path, db: &str) {
         [
             "key.added",
             "key.activated",
+            "administrator.invited",
             "user.registered",
             "login.succeeded",
             "login.failed",
@@ -96,8 +97,8 @@ async fn a_log_is_checked(database: &[&str], data: &Path, db: &str) {
     let changed = audit(&["verify"], database);
     assert_eq!(changed.status.code(), Some(1));
     let told = String::from_utf8_lossy(&changed.stdout).into_owned();
-    assert!(told.starts_with("event 5 (") && told.trim_end().ends_with("was changed"), "{told}");
-    let noted = format!("5:{}", "00".repeat(32));
+    assert!(told.starts_with("event 6 (") && told.trim_end().ends_with("was changed"), "{told}");
+    let noted = format!("6:{}", "00".repeat(32));
     let other = audit(&["verify", "--head", &noted, "--json"], database);
     assert_eq!(verdict(&other)["fault_count"], 2);
 }

@@ -550,9 +550,19 @@ fn typed(document: &str) -> Vec<(String, String)> {
 fn the_consoles_of_the_documentation_answer_what_they_show() {
     let binary = countersign().get_program().to_owned();
     let path = Path::new(&binary).parent().expect("a folder").display().to_string();
+    let has_curl = Command::new("curl").arg("--version").output().is_ok();
     let mut ran = 0;
     for document in files(".md") {
-        let typed = typed(&text(&document));
+        let whole = text(&document);
+        let typed = typed(&whole);
+        if !has_curl && typed.iter().any(|(command, _)| command.contains("curl ")) {
+            eprintln!("skipped: {document} takes curl");
+            continue;
+        }
+        let shape = |answer: &str| match whole.contains("<!-- ids and times differ -->") {
+            true => mask(answer.trim_end()),
+            false => answer.trim_end().to_owned(),
+        };
         let folder = tempdir().expect("folder");
         let mut script = format!("export PATH='{path}':$PATH TZ=UTC\n");
         for (command, _) in &typed {
@@ -563,7 +573,7 @@ fn the_consoles_of_the_documentation_answer_what_they_show() {
         }
         let answers = paste(&script, folder.path());
         for ((command, shown), answer) in typed.iter().zip(answers.split(&format!("{END}\n"))) {
-            assert_eq!(answer.trim_end(), shown.trim_end(), "{document}: {command}");
+            assert_eq!(shape(answer), shape(shown), "{document}: {command}");
             ran += 1;
         }
         assert_eq!(answers.matches(END).count(), typed.len(), "{document}");

@@ -334,8 +334,8 @@ async fn in_the_database(house: &House, db: &str) {
             "longer than keys.rotation allows",
         ),
         (
-            "UPDATE events SET at = at + 86400 WHERE type = 'key.activated'",
-            "UPDATE events SET at = at - 86400 WHERE type = 'key.activated'",
+            "UPDATE events SET at = at + 86400 WHERE type = 'administrator.invited'",
+            "UPDATE events SET at = at - 86400 WHERE type = 'administrator.invited'",
             "clock",
             "failure",
             "in the future",

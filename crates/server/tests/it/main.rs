@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod clock;
@@ -21,6 +23,8 @@ mod doctor;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod limits;
@@ -28,6 +32,8 @@ mod limits;
 mod listener;
 #[cfg(test)]
 mod mail;
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
@@ -44,3 +50,5 @@ mod tour;
 mod typed;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod webhooks;

@@ -3,7 +3,10 @@
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::{FutureExt, TryStreamExt, pin_mut};
 use tokio::time::timeout;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use tokio_postgres::{
+    RowStream,
+    types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
+};
 use uuid::Uuid;
 
 use super::{
@@ -133,29 +136,41 @@ pub(super) async fn run(
     binds: &[Value],
 ) -> Result<Output, Trouble> {
     let work = async {
-        let stream = if pooler {
-            client.query_typed_raw(sql, binds.iter().map(|value| (value, value.type_()))).await?
-        } else {
-            let types: Vec<_> = binds.iter().map(Value::type_).collect();
-            let statement = client.prepare_typed_cached(sql, &types).await?;
-            client.query_raw(&statement, binds).await?
-        };
-        pin_mut!(stream);
-        let mut rows = Vec::new();
-        let mut columns: Option<Columns> = None;
-        while let Some(row) = stream.try_next().await? {
-            let columns = columns.get_or_insert_with(|| {
-                row.columns().iter().map(|column| column.name().to_owned()).collect()
-            });
-            let cells = (0..row.len()).map(|index| row.try_get::<_, Cell>(index));
-            rows.push(Row::new(columns.clone(), cells.collect::<Result<_, _>>()?));
+        if pooler {
+            return run_made(client, sql, binds).await;
         }
-        Ok(Output { rows, changed: stream.rows_affected().unwrap_or(0) })
+        let types: Vec<_> = binds.iter().map(Value::type_).collect();
+        let statement = client.prepare_typed_cached(sql, &types).await?;
+        collect(client.query_raw(&statement, binds).await?).await
     };
     match timeout(ANSWER, work).await {
         Ok(result) => result.map_err(|error: tokio_postgres::Error| classify(&error)),
         Err(_) => Err(Trouble::silent()),
     }
+}
+
+/// Runs one statement without giving it a name.
+pub(super) async fn run_made(
+    client: &tokio_postgres::Client,
+    sql: &str,
+    binds: &[Value],
+) -> Result<Output, tokio_postgres::Error> {
+    let typed = binds.iter().map(|value| (value, value.type_()));
+    collect(client.query_typed_raw(sql, typed).await?).await
+}
+
+async fn collect(stream: RowStream) -> Result<Output, tokio_postgres::Error> {
+    pin_mut!(stream);
+    let mut rows = Vec::new();
+    let mut columns: Option<Columns> = None;
+    while let Some(row) = stream.try_next().await? {
+        let columns = columns.get_or_insert_with(|| {
+            row.columns().iter().map(|column| column.name().to_owned()).collect()
+        });
+        let cells = (0..row.len()).map(|index| row.try_get::<_, Cell>(index));
+        rows.push(Row::new(columns.clone(), cells.collect::<Result<_, _>>()?));
+    }
+    Ok(Output { rows, changed: stream.rows_affected().unwrap_or(0) })
 }
 
 impl Value {

@@ -43,8 +43,14 @@ impl Connection {
                 ))
             })?;
         }
+        let before = path.map(identity);
         let this = Self::open(path)?;
         this.set_up(path.is_some()).map_err(|error| classify(&this.raw, error))?;
+        // From here on the file is locked against being replaced. A restore that came in between has put another file
+        // under its name, and what would be written to this one would be lost.
+        if before != path.map(identity) {
+            return Err(StorageError::unavailable("the file was replaced while it was opened"));
+        }
         Ok(this)
     }
 
@@ -55,6 +61,11 @@ impl Connection {
             .pragma_update(None, "query_only", true)
             .map_err(|error| classify(&this.raw, error))?;
         Ok(this)
+    }
+
+    /// Opens a connection beside the writer of a file.
+    pub(super) fn beside(path: &Path) -> Result<Self, StorageError> {
+        Self::open(Some(path))
     }
 
     fn open(path: Option<&Path>) -> Result<Self, StorageError> {
@@ -127,6 +138,23 @@ impl Connection {
             .or_insert_with(|| Text { sql: sql::to_sqlite(sql), columns: Columns::from([]) });
         run(raw, text, binds).map_err(|error| classify(raw, error))
     }
+
+    /// Runs a statement that was made at run time once for each row of values.
+    pub(super) fn run_made(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = impl AsRef<[Value]>>,
+    ) -> Result<Output, StorageError> {
+        let mut text = Text { sql: sql::to_sqlite(sql), columns: Columns::from([]) };
+        let mut all = Output::default();
+        for binds in rows {
+            let output = run(&self.raw, &mut text, binds.as_ref())
+                .map_err(|error| classify(&self.raw, error))?;
+            all.rows.extend(output.rows);
+            all.changed += output.changed;
+        }
+        Ok(all)
+    }
 }
 
 fn run(raw: &rusqlite::Connection, text: &mut Text, binds: &[Value]) -> Result<Output, Error> {
@@ -190,6 +218,20 @@ fn create(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+/// Which file stands under this name.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        fs::metadata(path).ok().map(|_| (0, 0))
+    }
 }
 
 /// What an error of SQLite means to a caller. Its texts name tables, columns and statements, never values.

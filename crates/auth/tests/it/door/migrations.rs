@@ -14,6 +14,7 @@ on_every_engine! {
     a_migration_that_was_changed_is_refused,
     a_migration_that_fails_leaves_nothing,
     a_history_table_with_a_strange_name_is_refused,
+    what_is_missing_is_told_and_nothing_changed,
 }
 
 macro_rules! both {
@@ -103,4 +104,23 @@ async fn a_history_table_with_a_strange_name_is_refused(place: Place) {
     for table in ["", "1a", "a b", "a;b", "A"] {
         assert_refused(place.db.migrate(Migrations { table, steps: &[USERS] }).await);
     }
+}
+
+async fn what_is_missing_is_told_and_nothing_changed(place: Place) {
+    let db = &place.db;
+    let steps = async |migrations| {
+        let standing = db.standing(migrations).await.unwrap();
+        (standing.applied, standing.missing)
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(steps(TWO).await, (names(&[]), names(&["V1__users", "V2__names"])));
+    assert_eq!(steps(TWO).await.1.len(), 2, "looking changes nothing");
+    assert_eq!(db.migrate(ONE).await.unwrap(), ["V1__users"]);
+    assert_eq!(steps(TWO).await, (names(&["V1__users"]), names(&["V2__names"])));
+    assert_eq!(db.migrate(TWO).await.unwrap(), ["V2__names"]);
+    assert!(db.migrate(TWO).await.unwrap().is_empty());
+    assert_eq!(steps(TWO).await, (names(&["V1__users", "V2__names"]), names(&[])));
+    assert_refused(db.standing(ONE).await);
+    const CHANGED: Migration = both!("V1__users", "CREATE TABLE users (id BIGINT);");
+    assert_refused(db.standing(Migrations { steps: &[CHANGED, NAMES], ..TWO }).await);
 }

@@ -2,7 +2,7 @@
 
 use auth::{
     checkup::ClockDifference,
-    storage::{Engine, Standing},
+    storage::{Condition, Engine},
 };
 
 use super::{Facts, Finding, facts::Unknown};
@@ -36,23 +36,23 @@ pub(super) fn migrations(facts: &Facts) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     vec![match &facts.tables {
         Err(unknown) => return Finding::unknown(unknown),
-        Ok(Standing::Current) => Finding::ok("the tables are those of this version"),
-        Ok(Standing::Missing) => Finding::failure(
+        Ok(Condition::Current) => Finding::ok("the tables are those of this version"),
+        Ok(Condition::Missing) => Finding::failure(
             "the database holds no installation",
             "no server was started on it yet, or it is another database",
             "name the right one with database.url, or start a server: it makes the tables",
         ),
-        Ok(Standing::Behind(missing)) => Finding::warning(
+        Ok(Condition::Behind(missing)) => Finding::warning(
             format!("the tables are older than version {version}: {} to come", missing.join(", ")),
             "servers of this version bring them up to date when they start",
             "take a backup, then start a server of this version",
         ),
-        Ok(Standing::Newer(newer)) => Finding::failure(
+        Ok(Condition::Newer(newer)) => Finding::failure(
             format!("the tables are newer than version {version}: {}", newer.join(", ")),
             "no server of this version starts on them",
             "install the version that the other servers have",
         ),
-        Ok(Standing::Changed(changed)) => Finding::failure(
+        Ok(Condition::Changed(changed)) => Finding::failure(
             format!("migration {changed} is not the one that version {version} has"),
             "somebody has changed it, here or in the program; no server of this version starts",
             "install the version that made the tables, or put back a backup",

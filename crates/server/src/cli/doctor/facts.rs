@@ -11,7 +11,7 @@ use auth::{
     checkup::{Checkup, ClockDifference, KeysFound, LogFound},
     config::PublicUrl,
     mail::{Mailer, Templates},
-    storage::{Engine, Standing},
+    storage::{Condition, Engine},
     users::Email,
 };
 use jwt::Timestamp;
@@ -88,7 +88,7 @@ pub(super) struct Facts {
     pub(super) shared: Vec<Place>,
     pub(super) disk: Known<Disk>,
     pub(super) database: Known<Engine>,
-    pub(super) tables: Known<Standing>,
+    pub(super) tables: Known<Condition>,
     pub(super) clock_difference: Known<Option<ClockDifference>>,
     pub(super) keys: Known<KeysFound>,
     pub(super) log: Known<LogFound>,
@@ -193,7 +193,7 @@ impl Facts {
     async fn read(&mut self, checkup: &Checkup, data_dir: &Path) {
         self.clock_difference = checkup.clock_difference().await.map_err(Unknown::failed);
         self.tables = checkup.tables().await.map_err(Unknown::failed);
-        if !matches!(self.tables, Ok(Standing::Current)) {
+        if !matches!(self.tables, Ok(Condition::Current)) {
             let why = Unknown::Skipped("the tables are not those of this version".to_owned());
             self.keys = Err(why.clone());
             self.log = Err(why.clone());
@@ -248,7 +248,12 @@ fn shared(files: &[PathBuf]) -> Vec<Place> {
 /// The folders in which secrets, keys and the database lie: who can write there can put another file in their place.
 fn folders(config: &Config, database: &[PathBuf]) -> Vec<Place> {
     let keys = &config.keys;
-    let named = [&keys.private_key_file, &keys.master_key_file, &config.mail.password_file];
+    let named = [
+        &keys.private_key_file,
+        &keys.master_key_file,
+        &config.mail.password_file,
+        &config.webhooks.secret_file,
+    ];
     let files = named.into_iter().flatten().chain(&keys.secret_file).chain(database.first());
     let mut folders: Vec<PathBuf> = files
         .filter_map(|file| file.parent())

@@ -5,7 +5,7 @@ use auth::{
     checkup::{ClockDifference, KeysFound, LogFound, Seen},
     config::Store,
     keys::{Key, Place, State},
-    storage::{Engine, Standing},
+    storage::{Condition, Engine},
     users::Email,
 };
 use jwt::{Algorithm, Timestamp};
@@ -73,7 +73,7 @@ fn sound() -> Facts {
         shared: Vec::new(),
         disk: Ok(Disk { folder: "/data".into(), bytes: 10 << 30, files: Some(1_000_000) }),
         database: Ok(Engine::Postgres),
-        tables: Ok(Standing::Current),
+        tables: Ok(Condition::Current),
         clock_difference: Ok(Some(difference(3))),
         keys: Ok(KeysFound {
             all: vec![key("one", State::Active)],
@@ -226,16 +226,16 @@ const BREAKS: &[Break] = {
             refuse(facts);
         }),
         ("migrations", Failure, "holds no installation", |facts| {
-            facts.tables = Ok(Standing::Missing);
+            facts.tables = Ok(Condition::Missing);
         }),
         ("migrations", Warning, "V7__events to come", |facts| {
-            facts.tables = Ok(Standing::Behind(vec!["V7__events".to_owned()]));
+            facts.tables = Ok(Condition::Behind(vec!["V7__events".to_owned()]));
         }),
         ("migrations", Failure, "newer than version", |facts| {
-            facts.tables = Ok(Standing::Newer(vec!["V99__x".to_owned()]));
+            facts.tables = Ok(Condition::Newer(vec!["V99__x".to_owned()]));
         }),
         ("migrations", Failure, "V2__logins is not the one", |facts| {
-            facts.tables = Ok(Standing::Changed("V2__logins".to_owned()));
+            facts.tables = Ok(Condition::Changed("V2__logins".to_owned()));
         }),
         ("database_clock", Warning, "5 s ahead of", |facts| {
             facts.clock_difference = Ok(Some(difference(5_100)));

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Cursor, IsTerminal, Read, stderr, stdin},
+    io::{BufRead, BufReader, Cursor, Read, stdin},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,7 +14,6 @@ use auth::{
     import::{Firebase, Format, Mode, Options, Report, Rows, Source, Unreadable},
 };
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
@@ -174,11 +173,7 @@ async fn write(
     rows: Rows<Box<dyn BufRead + '_>>,
     total: u64,
 ) -> anyhow::Result<Report> {
-    // Without a terminal it is not drawn.
-    let bar = if stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} [{wide_bar}] {eta} left") {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    let bar = output::bar(total);
     let outcome = auth.import(rows, Mode::Write, |report| bar.set_position(report.rows)).await;
     bar.finish_and_clear();
     outcome.context("the import stopped; start it again, and it goes on from there")

@@ -6,7 +6,7 @@ mod import;
 use anyhow::Context;
 use auth::{
     Auth, roles,
-    users::{Email, NewUser, User as Account, UserId},
+    users::{Email, NewUser, Search, User as Account, UserId},
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ enum UserCommand {
     Delete(Grave),
     /// Take in accounts of another system, with their passwords.
     Import(import::Import),
-    /// Print accounts as lines of JSON.
+    /// Print accounts as lines of JSON, or all that is held on one.
     Export(export::Export),
 }
 
@@ -80,6 +80,12 @@ struct List {
     /// Begin after the account with this id.
     #[arg(long, value_name = "ID")]
     after: Option<Uuid>,
+    /// Those alone with this in their address or name.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Those alone with this role.
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -180,7 +186,14 @@ impl Add {
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         let auth = installation::open(&self.flags, Missing::Refuse).await?;
-        let mut accounts = auth.users(self.after.map(UserId), self.limit + 1).await?;
+        let search = Search {
+            text: self.search.as_deref(),
+            role: self.role.as_deref(),
+            after: self.after.map(UserId),
+            limit: self.limit + 1,
+            ..Search::default()
+        };
+        let mut accounts = auth.users_find(&search).await?;
         let more = accounts.len() > usize::try_from(self.limit).unwrap_or(usize::MAX);
         if more {
             accounts.pop();
