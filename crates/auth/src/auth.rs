@@ -9,6 +9,7 @@ use crate::{
     Clock, Error, Ids,
     accounts::Letters,
     audit::{By, Chain, Log, upkeep},
+    checkup::{Checkup, Probe},
     config::Config,
     courier::Courier,
     http,
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// The tables of all slices, on both engines.
-const MIGRATIONS: Migrations = Migrations {
+pub(crate) const MIGRATIONS: Migrations = Migrations {
     table: "countersign_migrations",
     steps: &[
         Migration {
@@ -118,6 +119,7 @@ struct Inner {
     guard: Guard,
     logout: Guard,
     chain: Chain,
+    probe: Probe,
 }
 
 /// Settings and parts from which an [`Auth`] is made.
@@ -212,7 +214,7 @@ impl AuthBuilder {
         self.config.check().map_err(Error::Configuration)?;
         match self.db {
             Some(db) => Ok(db),
-            None => open_database(&self.config).await,
+            None => open_database(&self.config, false).await,
         }
     }
 
@@ -250,7 +252,7 @@ impl AuthBuilder {
         self.config.check().map_err(Error::Configuration)?;
         let db = match self.db {
             Some(db) => db,
-            None => open_database(&self.config).await?,
+            None => open_database(&self.config, false).await?,
         };
         let ids = Ids::new(self.clock.clone());
         let keys = Keys::new(&self.config, &db, &self.clock, &ids, &self.by)?.verifying().await?;
@@ -259,6 +261,19 @@ impl AuthBuilder {
         db.close().await;
         let verifier = keys::verifier(&self.config.tokens, &self.clock).with_keys(keys);
         Ok(Inspector { verifier, revocations })
+    }
+
+    /// Opens the database to be read only, for a look at the installation beside the instances that run. Changes nothing, and
+    /// makes no file. The settings need not fit together.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for a `database.url` that makes no sense; [`Error::StorageUnavailable`].
+    pub async fn checkup(self) -> Result<Checkup, Error> {
+        let db = match self.db {
+            Some(db) => db,
+            None => open_database(&self.config, true).await?,
+        };
+        Ok(Checkup::new(self.config, db, self.clock))
     }
 
     /// Opens the database, brings its tables up to date, loads or makes the keys, and starts the
@@ -345,6 +360,7 @@ impl AuthBuilder {
             guard,
             logout,
             chain,
+            probe: Probe::new(&secret)?,
         };
         Ok(Auth { inner: Arc::new(inner), by })
     }
@@ -445,6 +461,10 @@ impl Auth {
         &self.inner.chain
     }
 
+    pub(crate) fn probe(&self) -> &Probe {
+        &self.inner.probe
+    }
+
     pub(crate) fn by(&self) -> &Arc<By> {
         &self.by
     }
@@ -518,17 +538,17 @@ async fn open(config: &Config, db: Option<Db>) -> Result<Db, Error> {
     config.check().map_err(Error::Configuration)?;
     let db = match db {
         Some(db) => db,
-        None => open_database(config).await?,
+        None => open_database(config, false).await?,
     };
     db.migrate(MIGRATIONS).await?;
     Ok(db)
 }
 
-async fn open_database(config: &Config) -> Result<Db, Error> {
+async fn open_database(config: &Config, read_only: bool) -> Result<Db, Error> {
     let url = config.database.url.as_deref().ok_or_else(|| {
         Error::Configuration("database.url is not set, and no open database was given".to_owned())
     })?;
-    let options = DbOptions { pooler: config.database.pooler, ..DbOptions::new(url) };
+    let options = DbOptions { pooler: config.database.pooler, read_only, ..DbOptions::new(url) };
     Db::open(&options).await.map_err(|error| match error {
         // The cause names what is wrong with the URL, and nothing of the URL itself.
         StorageError::Refused(cause) => Error::Configuration(format!("database.url: {cause}")),

@@ -418,6 +418,12 @@ impl PublicUrl {
         self.origin.split_once("://").map_or("", |(_, host)| host)
     }
 
+    /// The host as browsers write it, an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Says whether cookies travel encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -136,6 +136,7 @@
 pub mod accounts; // how an account comes to be, and whose address it is
 pub mod audit; // what was done, by whom, in a chain that shows changes
 mod auth; // the one handle to everything
+pub mod checkup; // what can be found out about an installation without changing it
 mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod courier; // what is owed to somebody who may be away, and how it gets there

@@ -352,6 +352,12 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Says whether the record of where the chain begins and ends is what was sealed.
+pub(crate) async fn head_is_sound(db: &Db, chain: &Chain) -> Result<bool, Error> {
+    let stored = storage::head(db).await?;
+    Ok(stored.is_none_or(|(head, seal)| chain::equal(&chain.seal(&head), &seal)))
+}
+
 impl Auth {
     /// The audit log.
     #[must_use]

@@ -26,6 +26,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     act::{Act, Cause, Failure, Proof},
     chain::Chain,
+    log::head_is_sound,
     storage::{Recorded, act},
 };
 pub use self::{

@@ -24,7 +24,7 @@ pub(crate) use self::{
     problem::OAuthError,
 };
 use crate::{
-    Auth, accounts, audit, keys, limits, passwords, rights, roles, sessions, tokens, users,
+    Auth, accounts, audit, checkup, keys, limits, passwords, rights, roles, sessions, tokens, users,
 };
 
 /// Names the request in its answer.
@@ -40,6 +40,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(tokens::http::routes())
         .merge(keys::http::routes())
         .merge(audit::http::routes())
+        .merge(checkup::http::routes())
         .merge(roles::http::routes())
         .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))

@@ -264,6 +264,28 @@ impl Keys {
         stored.map(|stored| ServerSecret::of(&stored, &self.parts.masters)).transpose()
     }
 
+    /// Says whether the server's secret is sealed, where there is one yet.
+    pub(crate) async fn secret_is_sealed(&self) -> Result<Option<bool>, Error> {
+        Ok(storage::server_secret(&self.parts.db).await?.map(|stored| stored.sealed))
+    }
+
+    /// Opens all that a start would open, and returns the kids of secrets in the database that can be guessed, with why.
+    /// Reads, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`verifying`](Self::verifying).
+    pub(crate) async fn open_all(&self) -> Result<Vec<(String, &'static str)>, Error> {
+        self.secret().await?;
+        let mut weak = Vec::new();
+        for entry in self.live().await? {
+            let (key, _) = entry.key.open(self.masters())?;
+            if let Some(why) = key.expose_secret().and_then(super::weakness) {
+                weak.push((entry.key.kid, why));
+            }
+        }
+        Ok(weak)
+    }
+
     /// All keys that verify now, those in files first. Reads them, and changes nothing.
     ///
     /// # Errors

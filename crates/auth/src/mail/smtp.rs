@@ -216,6 +216,17 @@ impl Mailer {
         self.send(Ids::new(clock.clone()).next(), to, &letter, clock.now()).await
     }
 
+    /// Connects, protects the connection and logs in, as for a letter, and sends none.
+    ///
+    /// # Errors
+    /// [`Trouble`] says at which point it failed.
+    pub async fn greet(&self) -> Result<(), Trouble> {
+        let mut connection = self.connect().await?;
+        // It has answered; whether it takes leave is no matter.
+        let _ = timeout(self.waits.command, connection.quit()).await;
+        Ok(())
+    }
+
     fn message(
         &self,
         id: Uuid,

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Listener, Migrations, Row, Standing, StorageError, Tx, Value,
+    Condition, Listener, Migrations, Row, Standing, StorageError, Tx, Value,
     postgres::Postgres,
     sql::{self, Kind},
     sqlite::Sqlite,
@@ -30,18 +30,24 @@ pub struct DbOptions {
     pub url: String,
     /// Whether a transaction pooler stands before PostgreSQL: no named statements, no session settings. Default false.
     pub pooler: bool,
+    /// Whether the database is only read: every write, transaction and migration is refused, and no file is made. Default
+    /// false.
+    pub read_only: bool,
 }
 
 impl DbOptions {
     /// Options for this URL, everything else at its default.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), pooler: false }
+        Self { url: url.into(), pooler: false, read_only: false }
     }
 }
 
 impl fmt::Debug for DbOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DbOptions").field("pooler", &self.pooler).finish_non_exhaustive()
+        f.debug_struct("DbOptions")
+            .field("pooler", &self.pooler)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,6 +59,7 @@ pub struct Db {
 
 struct Inner {
     backend: Backend,
+    read_only: bool,
     #[cfg(feature = "testing")]
     faults: faults::Faults,
 }
@@ -66,7 +73,8 @@ impl Db {
     /// Opens the database and makes sure that it answers.
     ///
     /// SQLite makes the file when there is none, with mode 0600; its folder must exist. Opened on disk it runs in WAL
-    /// mode with `synchronous=FULL`: what was answered survives a power failure.
+    /// mode with `synchronous=FULL`: what was answered survives a power failure. To be read only, the file must be there
+    /// and stays as it is.
     ///
     /// # Errors
     ///
@@ -76,12 +84,12 @@ impl Db {
     pub async fn open(options: &DbOptions) -> Result<Self, StorageError> {
         let url = options.url.as_str();
         let backend = if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
-            Backend::Sqlite(Sqlite::open(None).await?)
+            Backend::Sqlite(Sqlite::open(None, options.read_only).await?)
         } else if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains('?') {
                 return Err(StorageError::refused("sqlite:// takes a path and no options"));
             }
-            Backend::Sqlite(Sqlite::open(Some(PathBuf::from(path))).await?)
+            Backend::Sqlite(Sqlite::open(Some(PathBuf::from(path)), options.read_only).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Backend::Postgres(Box::new(Postgres::open(url, options.pooler).await?))
         } else {
@@ -92,6 +100,7 @@ impl Db {
         let db = Self {
             inner: Arc::new(Inner {
                 backend,
+                read_only: options.read_only,
                 #[cfg(feature = "testing")]
                 faults: faults::Faults::default(),
             }),
@@ -182,6 +191,7 @@ impl Db {
         T: Send + 'static,
     {
         self.admit()?;
+        self.admit_writes()?;
         #[cfg(feature = "testing")]
         let f = crate::testing::work::of_transaction(f);
         match &self.inner.backend {
@@ -199,10 +209,34 @@ impl Db {
     /// migration lock for more than a minute.
     pub async fn migrate(&self, migrations: Migrations) -> Result<Vec<String>, StorageError> {
         self.admit()?;
+        self.admit_writes()?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => super::migrate::sqlite(sqlite, migrations).await,
             Backend::Postgres(postgres) => super::migrate::postgres(postgres, migrations).await,
         }
+    }
+
+    /// Says how the tables of one owner are against what this program knows, whatever that is, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`all`](Self::all).
+    pub async fn condition(&self, migrations: Migrations) -> Result<Condition, StorageError> {
+        super::migrate::condition(self, migrations).await
+    }
+
+    /// The clock of the database server in milliseconds since 1970; `None` where the engine has none of its own (SQLite).
+    ///
+    /// # Errors
+    ///
+    /// As [`all`](Self::all).
+    pub async fn server_millis(&self) -> Result<Option<i64>, StorageError> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let clock = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS at";
+        let row = self.optional(clock, []).await?;
+        row.map(|row| row.get("at")).transpose()
     }
 
     /// Says how far the tables of one owner are, and changes nothing.
@@ -261,6 +295,9 @@ impl Db {
     async fn run(&self, sql: &'static str, binds: Vec<Value>) -> Result<Output, StorageError> {
         self.admit()?;
         let kind = sql::admit(sql, &binds)?;
+        if kind == Kind::Write {
+            self.admit_writes()?;
+        }
         #[cfg(feature = "testing")]
         crate::testing::work::of_statement();
         match (&self.inner.backend, kind) {
@@ -268,6 +305,13 @@ impl Db {
             (Backend::Sqlite(sqlite), Kind::Write) => sqlite.write(sql, binds).await,
             (Backend::Postgres(postgres), kind) => postgres.run(sql, &binds, kind).await,
         }
+    }
+
+    fn admit_writes(&self) -> Result<(), StorageError> {
+        if self.inner.read_only {
+            return Err(StorageError::refused("the database was opened to be read only"));
+        }
+        Ok(())
     }
 
     pub(super) fn backend(&self) -> &Backend {

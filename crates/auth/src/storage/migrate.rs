@@ -40,6 +40,21 @@ pub struct Migration {
     pub postgres: &'static str,
 }
 
+/// How the tables of one owner in a database stand against what a program knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// There are none yet.
+    Missing,
+    /// They are as this program makes them.
+    Current,
+    /// These migrations of this program were not applied yet.
+    Behind(Vec<String>),
+    /// These migrations were applied by a newer program.
+    Newer(Vec<String>),
+    /// This migration was applied in another form than this program has it in.
+    Changed(String),
+}
+
 /// How far the tables of one owner are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -115,40 +130,91 @@ impl Migrations {
 
 /// Compares what the history table says with the steps there are.
 pub(super) async fn standing(db: &Db, migrations: Migrations) -> Result<Standing, StorageError> {
+    let (own, applied) = steps(db, migrations).await?;
+    let applied = applied.unwrap_or_default();
+    match compare(&own, &applied) {
+        Condition::Newer(found) => Err(migrations.unknown(&found.join(", "))),
+        Condition::Changed(found) => Err(migrations.changed(&found)),
+        Condition::Missing | Condition::Current | Condition::Behind(_) => Ok(Standing {
+            missing: only_in(&own, &applied),
+            applied: applied.iter().map(shown).collect(),
+        }),
+    }
+}
+
+/// The same for whoever wants to know what is wrong.
+pub(super) async fn condition(db: &Db, migrations: Migrations) -> Result<Condition, StorageError> {
+    let (own, applied) = steps(db, migrations).await?;
+    Ok(applied.map_or(Condition::Missing, |applied| compare(&own, &applied)))
+}
+
+/// A step: its version, its name, and the checksum of its statements.
+type Step = (i32, String, String);
+
+/// A step as its files are called.
+fn shown((version, name, _): &Step) -> String {
+    format!("V{version}__{name}")
+}
+
+/// The names of those of these steps that are not among the others.
+fn only_in(these: &[Step], others: &[Step]) -> Vec<String> {
+    let missing = |one: &&Step| others.iter().all(|other| other.0 != one.0);
+    these.iter().filter(missing).map(shown).collect()
+}
+
+fn compare(own: &[Step], applied: &[Step]) -> Condition {
+    let newer = only_in(applied, own);
+    if !newer.is_empty() {
+        return Condition::Newer(newer);
+    }
+    if let Some(changed) = applied.iter().find(|one| !own.contains(one)) {
+        return Condition::Changed(shown(changed));
+    }
+    let behind = only_in(own, applied);
+    if behind.is_empty() { Condition::Current } else { Condition::Behind(behind) }
+}
+
+/// The steps there are, and those that the history table has, where there is one; the oldest first.
+async fn steps(
+    db: &Db,
+    migrations: Migrations,
+) -> Result<(Vec<Step>, Option<Vec<Step>>), StorageError> {
     let runner = match db.engine() {
         Engine::Sqlite => migrations.runner(|step| step.sqlite)?,
         Engine::Postgres => migrations.runner(|step| step.postgres)?,
     };
-    let mut missing = runner.get_migrations().clone();
-    let begun = schema::found(db).await?.contains_key(migrations.table);
+    let own = runner.get_migrations().iter();
+    let own = own.map(|one| (one.version(), one.name().to_owned(), one.checksum().to_string()));
+    let mut own: Vec<Step> = own.collect();
+    own.sort();
+    if !schema::found(db).await?.contains_key(migrations.table) {
+        return Ok((own, None));
+    }
+    // Not through the runner, whose transaction is one that writes; it has looked at the name of the table.
+    let history =
+        format!("SELECT version, name, checksum FROM {} ORDER BY version", migrations.table);
     let applied = match db.backend() {
-        _ if !begun => Vec::new(),
         Backend::Sqlite(sqlite) => {
             let look = move |connection: &mut rusqlite::Connection| {
-                let applied = runner.get_applied_migrations(connection);
-                applied.map_err(|error| {
-                    migrations.explain(&error, |cause| explained(connection, cause))
-                })
+                let applied = connection.prepare(&history).and_then(|mut statement| {
+                    let rows = statement
+                        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                    rows.collect::<Result<Vec<Step>, _>>()
+                });
+                applied.map_err(|error| sqlite::classify(connection, error))
             };
             sqlite.alone(look).await?
         }
         Backend::Postgres(postgres) => {
-            let mut client = postgres.connect().await?;
-            let applied = runner.get_applied_migrations_async(&mut client).await;
-            applied.map_err(|error| migrations.explain(&error, answered))?
+            let failed = |error: tokio_postgres::Error| postgres::classify(&error).error;
+            let client = postgres.connect().await?;
+            let rows = client.query_typed(&history, &[]).await.map_err(failed)?;
+            let steps =
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+            steps.collect::<Result<Vec<Step>, _>>().map_err(failed)?
         }
     };
-    missing.sort();
-    for found in &applied {
-        let Some(place) = missing.iter().position(|step| step.version() == found.version()) else {
-            return Err(migrations.unknown(&found.to_string()));
-        };
-        if missing.remove(place) != *found {
-            return Err(migrations.changed(&found.to_string()));
-        }
-    }
-    let names = |steps: &[refinery::Migration]| steps.iter().map(ToString::to_string).collect();
-    Ok(Standing { applied: names(&applied), missing: names(&missing) })
+    Ok((own, Some(applied)))
 }
 
 /// What SQLite says.

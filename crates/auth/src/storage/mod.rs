@@ -60,7 +60,7 @@ pub use backup::{Backup, BackupError, examine};
 pub use copy::{Copied, CopiedTable, CopyError, CopyPlan, Progress};
 pub use db::{Db, DbOptions, Engine};
 pub use futures_util::future::BoxFuture;
-pub use migrate::{Migration, Migrations, Standing};
+pub use migrate::{Condition, Migration, Migrations, Standing};
 pub use postgres::Listener;
 pub(crate) use told::Told;
 pub use tx::Tx;

@@ -55,14 +55,17 @@ struct Read {
 
 impl Sqlite {
     /// Opens a file, or a database in memory, and starts the threads.
-    pub(super) async fn open(path: Option<PathBuf>) -> Result<Self, StorageError> {
-        tokio::task::spawn_blocking(move || Self::start(path.as_deref()))
+    pub(super) async fn open(path: Option<PathBuf>, read_only: bool) -> Result<Self, StorageError> {
+        tokio::task::spawn_blocking(move || Self::start(path.as_deref(), read_only))
             .await
             .map_err(StorageError::unavailable)?
     }
 
-    fn start(path: Option<&Path>) -> Result<Self, StorageError> {
-        let connection = Connection::writer(path)?;
+    fn start(path: Option<&Path>, read_only: bool) -> Result<Self, StorageError> {
+        let connection = match read_only {
+            true => Connection::reader(path)?,
+            false => Connection::writer(path)?,
+        };
         let mut threads = Vec::new();
         let mut readers = None;
         if path.is_some() {

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod checkup;
 mod clock;
 pub mod conformance;
 pub mod copies;

@@ -9,6 +9,8 @@ mod audit;
 #[cfg(test)]
 mod backups;
 #[cfg(test)]
+mod checkup;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod copies;

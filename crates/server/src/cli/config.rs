@@ -7,7 +7,7 @@ use confique::toml::{FormatOptions, template};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{No, flags::Flags, output, report, serve},
+    cli::{No, flags::Flags, output, report, unfit::unfit},
     settings::{self, Origin, Problem},
 };
 
@@ -152,8 +152,9 @@ impl Check {
     fn run(self) -> anyhow::Result<()> {
         let settings = self.flags.read()?;
         let mut problems = settings.problems().to_vec();
-        let unfit = serve::unfit(settings.config(), &self.flags.data_dir, self.allow_plain_keys);
-        problems.extend(unfit.into_iter().map(|problem| settings.locate(problem)));
+        let unfit = unfit(settings.config(), &self.flags.data_dir, self.allow_plain_keys);
+        let unfit = unfit.iter().map(|unfit| Problem::new(unfit.to_string()));
+        problems.extend(unfit.map(|problem| settings.locate(problem)));
         problems.sort_by_key(Problem::rank);
         if self.json {
             let problem = |problem: &Problem| {

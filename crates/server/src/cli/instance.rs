@@ -2,7 +2,7 @@
 
 use std::{
     fs::DirBuilder,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     app,
-    cli::output,
+    cli::{output, unfit},
     limits::{self, Hosts, Rules},
     listener::{self, Limits},
     settings::Refusal,
@@ -122,16 +122,10 @@ pub(crate) fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
 
 /// Refuses a file that anyone but its owner can read or write; one that is not there is no matter.
 pub(crate) fn refuse_shared_file(path: &Path) -> anyhow::Result<()> {
-    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
-    let mode = metadata.permissions().mode() & 0o777;
-    if metadata.is_file() && mode & 0o077 != 0 {
-        let path = path.display();
-        return Err(Refusal(format!(
-            "{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}"
-        ))
-        .into());
+    match unfit::shared_file(path) {
+        Some(shared) => Err(Refusal(shared.to_string()).into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What a crash or another user of this machine could take away.

@@ -7,6 +7,7 @@ mod config;
 mod db;
 mod demo;
 mod dev;
+pub mod doctor;
 mod flags;
 mod installation;
 mod instance;
@@ -18,6 +19,7 @@ mod output;
 mod report;
 mod serve;
 mod token;
+mod unfit;
 mod user;
 mod webhook;
 
@@ -43,6 +45,8 @@ enum Command {
     Demo(demo::Demo),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Look at an installation, and say what is wrong with it and how to mend it.
+    Doctor(Box<doctor::Doctor>),
     /// Look at the letters, and send one to try the mail server.
     Mail(mail::Mail),
     /// Make a secret for webhooks, and try the receiver.
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
             Command::Mail(mail) => mail.run().await,
             Command::Webhook(webhook) => webhook.run().await,
             Command::Token(token) => token.run().await,

@@ -12,7 +12,7 @@ use std::{
 use auth::audit::Kind;
 use clap::{Arg, CommandFactory};
 use countersign_server::{
-    cli::Cli,
+    cli::{Cli, doctor::CHECKS},
     settings::{Setting, load},
 };
 use reqwest::StatusCode;
@@ -359,6 +359,21 @@ fn every_event_stands_in_the_reference() {
         })
         .collect();
     assert_eq!(rows, known);
+}
+
+#[test]
+fn every_check_of_doctor_stands_in_the_reference() {
+    let reference = text("docs/reference/doctor.md");
+    let written: Vec<Vec<String>> = rows(&reference, "check");
+    assert!(written.iter().all(|row| row.len() == 3 && !row[2].is_empty()), "a cell is missing");
+    let written: Vec<Vec<String>> = written.into_iter().map(|row| row[..2].to_vec()).collect();
+    let known = CHECKS.iter().map(|check| vec![code(check.id), check.finds.to_owned()]);
+    assert_eq!(written, known.collect::<Vec<_>>());
+    for check in CHECKS {
+        let mut group = check.group.to_owned();
+        group[..1].make_ascii_uppercase();
+        assert!(section(&reference, &format!("## {group}")).contains(&code(check.id)), "{group}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+pub(crate) use self::times::span;
 use self::{claims::BAD, parts::NoToken};
 use crate::{
     cli::{No, output},

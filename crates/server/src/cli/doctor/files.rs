@@ -1,0 +1,87 @@
+//! Checks of what lies on this machine.
+
+use super::{Facts, Finding, or_ok};
+
+const MIB: u64 = 1024 * 1024;
+/// With less than this nothing is written any more soon.
+const FULL: u64 = 64 * MIB;
+/// With less than this somebody has to look.
+const NARROW: u64 = 512 * MIB;
+/// The same for files that can be made.
+const FEW_FILES: u64 = 1_000;
+
+pub(super) fn secret_strength(facts: &Facts) -> Vec<Finding> {
+    or_ok(facts.unfit_for("secret_strength"), || match facts.config.keys.secret_file.len() {
+        0 => "no secret lies in a file".to_owned(),
+        1 => "nobody guesses the secret in the file".to_owned(),
+        several => format!("nobody guesses the secrets in the {several} files"),
+    })
+}
+
+pub(super) fn file_modes(facts: &Facts) -> Vec<Finding> {
+    let mut found = facts.unfit_for("file_modes");
+    for file in &facts.shared {
+        let path = file.path.display();
+        found.push(Finding::warning(
+            format!("{path} can be read by others (mode {:04o})", file.mode & 0o777),
+            "it holds a password or a secret",
+            format!("run: chmod 600 {path}"),
+        ));
+    }
+    for folder in &facts.folders {
+        let (path, mode) = (folder.path.display(), folder.mode);
+        // In a sticky folder, such as /tmp, nobody can replace the file of somebody else.
+        let finding = |who| format!("{who} can write into {path} (mode {:04o})", mode & 0o777);
+        let means = "they can put another file in the place of a secret, a key or the database";
+        let mend = format!("run: chmod go-w {path}");
+        if mode & 0o1000 != 0 {
+            continue;
+        } else if mode & 0o002 != 0 {
+            found.push(Finding::failure(finding("all others"), means, mend));
+        } else if mode & 0o020 != 0 {
+            found.push(Finding::warning(finding("others of its group"), means, mend));
+        }
+    }
+    if let Some(folder) = facts.data_dir.as_ref().filter(|folder| folder.mode & 0o055 != 0) {
+        let path = folder.path.display();
+        found.push(Finding::warning(
+            format!(
+                "the data folder {path} can be entered by others (mode {:04o})",
+                folder.mode & 0o777
+            ),
+            "they see what is in it, and read what somebody copies there carelessly",
+            format!("run: chmod 700 {path}"),
+        ));
+    }
+    or_ok(found, || "files and folders are their owner's alone".to_owned())
+}
+
+pub(super) fn disk_space(facts: &Facts) -> Vec<Finding> {
+    let disk = match &facts.disk {
+        Ok(disk) => disk,
+        Err(unknown) => return Finding::unknown(unknown),
+    };
+    let path = disk.folder.display();
+    let means = "when it is full, whatever has to be written is answered 503: logins that fail, refreshes, logouts";
+    let mend = "make room, or move the data folder to a larger disk";
+    let free = disk.bytes / MIB;
+    let mut found = Vec::new();
+    if disk.bytes < FULL {
+        found.push(Finding::failure(
+            format!("{free} MiB are free on the disk of {path}"),
+            means,
+            mend,
+        ));
+    } else if disk.bytes < NARROW {
+        found.push(Finding::warning(
+            format!("{free} MiB are free on the disk of {path}"),
+            means,
+            mend,
+        ));
+    }
+    if let Some(files) = disk.files.filter(|files| *files < FEW_FILES) {
+        let finding = format!("{files} more files can be made on the disk of {path}");
+        found.push(Finding::warning(finding, means, mend));
+    }
+    or_ok(found, || format!("{} GiB are free on the disk of {path}", free / 1024))
+}
