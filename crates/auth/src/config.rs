@@ -89,6 +89,8 @@ pub struct Http {
     /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.
     #[config(default = [])]
     pub cors_origins: Vec<String>,
+    /// Whether `/docs` and `/openapi.json` are there; without it, they are in `dev`, and not in `serve`.
+    pub docs: Option<bool>,
     /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
     pub metrics_listen: Option<SocketAddr>,
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     limits::Hosts,
     settings::{Problem, Problems, Refusal},
-    telemetry,
+    telemetry, ui,
 };
 
 /// Start the server for production.
@@ -53,7 +53,11 @@ impl Serve {
         refuse_seeded_accounts(&instance, data_dir).await?;
         let invitation = instance.auth.administrator_invite().await?;
         let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));
-        instance.run(Router::new(), Hosts::Any, started).await
+        let more = match instance.auth.config().http.docs {
+            Some(true) => ui::docs::routes(&instance.auth, false),
+            Some(false) | None => Router::new(),
+        };
+        instance.run(more, Hosts::Any, started).await
     }
 }
 
