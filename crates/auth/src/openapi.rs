@@ -66,6 +66,9 @@ pub struct Document {
     schemas: BTreeMap<String, Value>,
 }
 
+/// The codes of a refusal.
+type Codes = BTreeSet<&'static str>;
+
 /// What is known of one method of one path.
 #[derive(Debug, Clone, Default)]
 struct Written {
@@ -75,7 +78,7 @@ struct Written {
     body_required: bool,
     signed_in: bool,
     answers: BTreeMap<u16, Value>,
-    refusals: BTreeMap<u16, BTreeSet<&'static str>>,
+    refusals: BTreeMap<u16, Codes>,
 }
 
 /// One method of one path, while it is described.
@@ -139,9 +142,10 @@ impl Document {
     /// The document. `cookie` is the name of the session cookie.
     #[must_use]
     pub fn finish(self, title: &str, version: &str, cookie: &str) -> Value {
+        let shared = shared(self.operations.values());
         let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for ((path, method), written) in self.operations {
-            let operation = written.finish(method, path);
+            let operation = written.finish(method, path, &shared);
             paths.entry(path).or_default().insert(method.to_owned(), operation);
         }
         let mut schemas = self.schemas;
@@ -153,6 +157,10 @@ impl Document {
             "paths": paths,
             "components": {
                 "schemas": schemas,
+                "responses": shared
+                    .iter()
+                    .map(|(status, codes)| (shared_name(*status), refusal(*status, codes)))
+                    .collect::<BTreeMap<_, _>>(),
                 "securitySchemes": {
                     "token": {
                         "type": "http",
@@ -324,11 +332,17 @@ impl Operation<'_> {
 }
 
 impl Written {
-    fn finish(self, method: &str, path: &str) -> Value {
+    fn finish(self, method: &str, path: &str, shared: &BTreeMap<u16, Codes>) -> Value {
         let mut answers: Map<String, Value> =
             self.answers.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect();
         for (status, codes) in self.refusals {
-            answers.insert(status.to_string(), refusal(status, &codes));
+            let answer = match shared.get(&status) {
+                Some(usual) if *usual == codes => {
+                    json!({ "$ref": format!("#/components/responses/{}", shared_name(status)) })
+                }
+                _ => refusal(status, &codes),
+            };
+            answers.insert(status.to_string(), answer);
         }
         let area = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
         let words =
@@ -366,18 +380,37 @@ pub(crate) fn page(item: Value) -> Value {
     })
 }
 
+/// Of each status the codes with which most operations refuse: said once.
+fn shared<'w>(operations: impl Iterator<Item = &'w Written>) -> BTreeMap<u16, Codes> {
+    let mut counts: BTreeMap<u16, BTreeMap<&Codes, usize>> = BTreeMap::new();
+    for (status, codes) in operations.flat_map(|written| &written.refusals) {
+        *counts.entry(*status).or_default().entry(codes).or_default() += 1;
+    }
+    let most = |(status, counts): (u16, BTreeMap<&Codes, usize>)| {
+        let (codes, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        (count > 1).then(|| (status, codes.clone()))
+    };
+    counts.into_iter().filter_map(most).collect()
+}
+
+/// The status in words, as one word.
+fn shared_name(status: u16) -> String {
+    title(status).replace(' ', "")
+}
+
+fn title(status: u16) -> &'static str {
+    let status = http::StatusCode::from_u16(status).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or("Error")
+}
+
 /// The refusals of one status: a problem with one of these codes.
 fn refusal(status: u16, codes: &BTreeSet<&'static str>) -> Value {
     let links: Vec<String> =
         codes.iter().map(|code| format!("[`{code}`](/docs/errors/{code})")).collect();
-    let title = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Error");
     let first = codes.first().copied().unwrap_or_default();
     let example = json!({
         "type": format!("/docs/errors/{first}"),
-        "title": title,
+        "title": title(status),
         "status": status,
         "detail": "what is wrong, in a sentence for people",
         "code": first

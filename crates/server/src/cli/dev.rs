@@ -130,8 +130,7 @@ pub(crate) async fn routes(auth: &Auth, clock: &MovableClock) -> anyhow::Result<
     })
     .await?;
     let routes = posts.merge(ui::outbox::routes(auth)).merge(clock::routes(auth, clock));
-    let described = auth.config().http.docs.unwrap_or(true);
-    Ok(if described { routes.merge(ui::docs::routes(auth, true)) } else { routes })
+    Ok(routes.merge(ui::docs::routes(auth, true)))
 }
 
 const TITLE: Style = Style::new().bold();

@@ -54,8 +54,8 @@ impl Serve {
         let invitation = instance.auth.administrator_invite().await?;
         let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));
         let more = match instance.auth.config().http.docs {
-            Some(true) => ui::docs::routes(&instance.auth, false),
-            Some(false) | None => Router::new(),
+            true => ui::docs::routes(&instance.auth, false),
+            false => Router::new(),
         };
         instance.run(more, Hosts::Any, started).await
     }
