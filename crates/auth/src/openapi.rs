@@ -193,8 +193,12 @@ impl Document {
 impl Operation<'_> {
     /// Names a parameter of the query.
     pub fn query(self, name: &str, schema: Value, text: &str) -> Self {
-        let parameter =
-            json!({ "name": name, "in": "query", "schema": schema, "description": text });
+        let parameter = object([
+            ("name", name.into()),
+            ("in", "query".into()),
+            ("schema", schema),
+            ("description", text.into()),
+        ]);
         self.written.parameters.push(parameter);
         self.refuses(400, &["query_invalid"])
     }
@@ -225,7 +229,7 @@ impl Operation<'_> {
     }
 
     fn body(self, kind: &str, schema: Value, example: Value) -> Self {
-        let content = json!({ "schema": schema, "example": example });
+        let content = object([("schema", schema), ("example", example)]);
         self.written.body.insert(kind.to_owned(), content);
         self.refuses(400, &["body_malformed"])
             .refuses(415, &["content_type_unsupported"])
@@ -272,8 +276,8 @@ impl Operation<'_> {
 
     /// Answers with a body of which there is no type.
     pub fn answers_as(self, status: u16, text: &str, schema: Value, example: Value) -> Self {
-        let content = json!({ "application/json": { "schema": schema, "example": example } });
-        let answer = json!({ "description": text, "content": content });
+        let content = object([("schema", schema), ("example", example)]);
+        let answer = json!({ "description": text, "content": { "application/json": content } });
         self.written.answers.insert(status, answer);
         self
     }
@@ -291,7 +295,12 @@ impl Operation<'_> {
         let schema = page(item);
         self.query("after", after, "what `next` was on the page before")
             .query("limit", limit, "how many items at most")
-            .answers_as(200, text, schema, json!({ "items": [example], "next": null }))
+            .answers_as(
+                200,
+                text,
+                schema,
+                object([("items", vec![example].into()), ("next", Value::Null)]),
+            )
     }
 
     /// Answers without a body.
@@ -370,14 +379,19 @@ impl Written {
 
 /// A page of a list.
 pub(crate) fn page(item: Value) -> Value {
+    let items = object([("type", "array".into()), ("items", item)]);
     json!({
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": { "type": "array", "items": item },
+            "items": items,
             "next": { "type": ["string", "null"], "description": "what `after` takes for the next page" }
         }
     })
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().collect()
 }
 
 /// Of each status the codes with which most operations refuse: said once.
