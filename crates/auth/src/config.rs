@@ -89,6 +89,9 @@ pub struct Http {
     /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.
     #[config(default = [])]
     pub cors_origins: Vec<String>,
+    /// Whether `serve` has `/docs` and `/openapi.json`, as `dev` always has.
+    #[config(default = false)]
+    pub docs: bool,
     /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
     pub metrics_listen: Option<SocketAddr>,
 }

@@ -147,6 +147,7 @@ mod jobs; // periodic work, by one instance at a time
 pub mod keys; // what signs the tokens, where it lies, and what verifies them
 pub mod limits; // how often somebody may guess
 pub mod mail; // letters that are owed, and how they get out
+pub mod openapi; // what the routes take and answer, for programs
 pub mod passwords; // what a password must be, and whether one is right
 pub mod revocation; // logins that end before their tokens do
 pub mod rights; // what is held on an account, handed out to its owner

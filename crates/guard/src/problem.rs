@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 /// An error as the client sees it: `application/problem+json` (RFC 9457).
 ///
 /// The body has the members `type`, `title`, `status`, `detail` and `code`; `code` is stable and meant
-/// for programs, `detail` for people.
+/// for programs, `detail` for people. `type` is `/docs/errors/` and the code: a name for programs, and where countersign is
+/// the server, the path of a page that explains it.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -75,7 +76,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = self.extensions;
-        body.insert("type".into(), "about:blank".into());
+        body.insert("type".into(), format!("/docs/errors/{}", self.code).into());
         body.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("detail".into(), self.detail.into());

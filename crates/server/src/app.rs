@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auth::Auth;
+use auth::{Auth, openapi::Document};
 use axum::{
     Json, Router,
     extract::State,
@@ -17,9 +17,13 @@ use axum::{
     routing::get,
 };
 use guard::Problem;
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tower_http::cors::CorsLayer;
+use utoipa::ToSchema;
+
+use crate::ui::docs;
 
 /// How long an answer of `/readyz` stands: a load balancer that asks often does not load the database.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -32,10 +36,20 @@ pub fn router(auth: &Auth, more: Router) -> Router {
         .route("/readyz", get(readyz))
         .with_state(health)
         .merge(auth.router())
+        .merge(docs::errors())
         .merge(more)
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
         })
+}
+
+pub(crate) fn openapi(document: &mut Document) {
+    let ok = || json!({ "status": "ok" });
+    document.get("/healthz", "the process answers").answers::<Status>(200, "it does", ok());
+    document
+        .get("/readyz", "the storage answers too")
+        .answers::<Status>(200, "it does", ok())
+        .stores();
 }
 
 /// Lets scripts of these origins call the application (Fetch §3.2); changes nothing when there are none.
@@ -71,9 +85,14 @@ struct Health {
     last: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct Status {
+    status: &'static str,
+}
+
 /// Alive: the process answers.
 async fn healthz() -> impl IntoResponse {
-    Json(json!({ "status": "ok" }))
+    Json(Status { status: "ok" })
 }
 
 /// Ready: the storage answers; keys were loaded before the first request.
@@ -88,7 +107,7 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
         }
     };
     if ready {
-        return Json(json!({ "status": "ok" })).into_response();
+        return Json(Status { status: "ok" }).into_response();
     }
     let detail = "the storage is not available at the moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail)

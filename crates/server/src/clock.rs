@@ -4,7 +4,7 @@
 //! one that has expired could not move it back. `dev` answers on loopback and to loopback names only; a page of another
 //! site cannot send JSON without a preflight that is refused, and is refused by what its browser says of it.
 
-use auth::{Auth, Error, Json, MovableClock, TooFar, config::parse_duration};
+use auth::{Auth, Error, Json, MovableClock, TooFar, config::parse_duration, openapi::Document};
 use axum::{
     Json as JsonAnswer, Router,
     extract::{FromRequest, Request, State},
@@ -13,6 +13,8 @@ use axum::{
     routing::get,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 /// `/dev/clock`: what time it is, and how to make it another.
 pub fn routes(auth: &Auth, clock: &MovableClock) -> Router {
@@ -21,20 +23,30 @@ pub fn routes(auth: &Auth, clock: &MovableClock) -> Router {
         .with_state(Moved { auth: auth.clone(), clock: clock.clone() })
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    let reading = || json!({ "now": 1_795_351_391, "offset": "2h" });
+    document.get("/dev/clock", "the clock").answers::<Reading>(200, "what time it is", reading());
+    document
+        .post("/dev/clock", "another time")
+        .takes::<Change>(json!({ "offset": "2h" }))
+        .answers::<Reading>(200, "what time it is now", reading())
+        .refuses(403, &["cross_site"]);
+}
+
 #[derive(Clone)]
 struct Moved {
     auth: Auth,
     clock: MovableClock,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Reading {
     now: i64,
     offset: String,
 }
 
 /// Where to move it, or by how much.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
     offset: Option<String>,

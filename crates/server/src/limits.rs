@@ -7,6 +7,7 @@ mod hosts;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
+use auth::openapi::Document;
 use axum::{
     Router,
     body::{Body, HttpBody},
@@ -87,6 +88,22 @@ pub fn wrap(app: Router, rules: Rules) -> Router {
         }
     };
     app.layer(from_fn_with_state(rules, keep_rules)).layer(CatchPanicLayer::custom(panicked))
+}
+
+/// What the rules refuse, whatever the route.
+pub(crate) fn openapi(document: &mut Document, is_dev: bool) {
+    document.refuse_everywhere(&[
+        (400, &["bad_request", "host_invalid", "body_incomplete"]),
+        (408, &["request_timeout"]),
+        (413, &["body_too_large"]),
+        (414, &["head_too_large"]),
+        (431, &["head_too_large"]),
+        (500, &["internal"]),
+        (503, &["unavailable"]),
+    ]);
+    if is_dev {
+        document.refuse_everywhere(&[(421, &["host_not_allowed"])]);
+    }
 }
 
 async fn keep_rules(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {

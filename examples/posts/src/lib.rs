@@ -7,6 +7,7 @@ mod storage;
 
 use auth::{
     Clock, Ids, Json,
+    openapi::Document,
     storage::{Db, StorageError},
 };
 use axum::{
@@ -19,6 +20,8 @@ use axum::{
 };
 use guard::{Guard, Principal, Problem};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use self::storage::MIGRATIONS;
@@ -54,7 +57,51 @@ pub async fn router(app: App) -> Result<Router, StorageError> {
         .with_state(app))
 }
 
-#[derive(Deserialize)]
+/// Says what the routes take and answer.
+pub fn openapi(document: &mut Document) {
+    let draft = || json!({ "title": "Hello", "content": "My first post" });
+    let post = || {
+        json!({
+            "id": "01a202d9-dfb6-747a-a7ed-fb2221cd19b4",
+            "title": "Hello",
+            "content": "My first post",
+            "author_id": "01a202d9-deef-747d-b51c-d9e0b5f1c8ef",
+            "author_name": "Me",
+            "created_at": 1_795_344_162,
+            "updated_at": 1_795_344_162
+        })
+    };
+    document.get("/posts", "the posts").signed_in().lists::<Post>(
+        "posts, the newest first",
+        100,
+        post(),
+    );
+    document.post("/posts", "writes a post").signed_in().takes::<Draft>(draft()).answers::<Post>(
+        201,
+        "the post",
+        post(),
+    );
+    document
+        .get("/posts/{id}", "one post")
+        .signed_in()
+        .answers::<Post>(200, "the post", post())
+        .refuses(404, &["not_found"]);
+    document
+        .put("/posts/{id}", "another text, by its author or an administrator")
+        .signed_in()
+        .takes::<Draft>(draft())
+        .answers::<Post>(200, "the post", post())
+        .refuses(403, &["forbidden"])
+        .refuses(404, &["not_found"]);
+    document
+        .delete("/posts/{id}", "removes a post, by its author or an administrator")
+        .signed_in()
+        .done(204, "the post is gone")
+        .refuses(403, &["forbidden"])
+        .refuses(404, &["not_found"]);
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Draft {
     title: String,

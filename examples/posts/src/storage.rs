@@ -3,6 +3,7 @@
 use auth::storage::{Db, Migration, Migrations, Row, StorageError};
 use guard::Principal;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The table of posts, on both engines.
@@ -16,7 +17,7 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// A post as clients see it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Post {
     id: Uuid,
     title: String,

@@ -7,11 +7,14 @@ use axum::{
 };
 use guard::Principal;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
     Auth, Error,
     http::{Client, Json},
+    openapi::{Document, Operation},
 };
 
 pub(crate) fn routes() -> Router<Auth> {
@@ -21,22 +24,61 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/me/email", post(change))
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    document
+        .post("/email/verify", "confirms an address")
+        .takes::<Verification>(json!({ "token": "4b3f0c9d…" }))
+        .done(204, "the address is confirmed")
+        .refuses(400, &["link_invalid"])
+        .stores();
+    document
+        .post("/email/resend", "sends another link to confirm an address")
+        .takes::<Resend>(json!({ "email": "me@example.com" }))
+        .accepts()
+        .refuses(422, &["email_invalid"])
+        .limited()
+        .stores();
+    document
+        .post("/me/email", "another address, once it is confirmed")
+        .signed_in()
+        .takes::<Change>(
+            json!({ "email": "new@example.com", "password": "four unrelated gravel words" }),
+        )
+        .accepts()
+        .refuses(401, &["account_unknown"])
+        .refuses(403, &["invalid_credentials"])
+        .refuses(422, &["email_invalid"])
+        .limited()
+        .hashes();
+}
+
 /// 202: what was asked for goes on by mail, or there is nobody to write to; the answer does not tell which.
 pub(crate) struct Accepted;
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = Accepted)]
+struct Body {
+    status: &'static str,
+}
+
+impl Operation<'_> {
+    /// Answers 202, whatever comes of it.
+    pub(crate) fn accepts(self) -> Self {
+        let text = "a letter does the rest, if there is somebody to write to";
+        self.answers::<Body>(202, text, json!({ "status": "accepted" }))
+    }
+}
+
 impl IntoResponse for Accepted {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body {
-            status: &'static str,
-        }
         (StatusCode::ACCEPTED, JsonBody(Body { status: "accepted" })).into_response()
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Verification {
+    #[schema(value_type = String, format = Password)]
     token: Zeroizing<String>,
 }
 
@@ -49,7 +91,7 @@ async fn verify(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Resend {
     email: String,
@@ -64,10 +106,11 @@ async fn resend(
     Ok(Accepted)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
 }
 

@@ -10,11 +10,43 @@ use axum::{
     routing::get,
 };
 
+use serde_json::json;
+
 use super::{PROBE_HEADER, Seen};
-use crate::{Auth, Client, Error, config};
+use crate::{Auth, Client, Error, config, openapi::Document};
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new().route("/probe", get(probe))
+}
+
+pub(crate) fn openapi(document: &mut Document) {
+    let maybe = || json!({ "type": ["string", "null"] });
+    let seen = json!({
+        "type": "object",
+        "required": ["peer", "peer_is_trusted", "client", "forwarded_for"],
+        "properties": {
+            "peer": maybe(),
+            "peer_is_trusted": { "type": "boolean" },
+            "client": maybe(),
+            "forwarded_for": { "type": "array", "items": { "type": "string" } },
+            "forwarded_proto": maybe(),
+            "host": maybe(),
+            "public_url": maybe()
+        }
+    });
+    let example = json!({
+        "peer": "10.0.0.5",
+        "peer_is_trusted": true,
+        "client": "198.51.100.7",
+        "forwarded_for": ["192.0.2.66", "198.51.100.7"],
+        "forwarded_proto": "https",
+        "host": "auth.example.com",
+        "public_url": "https://auth.example.com"
+    });
+    document
+        .get("/probe", "what the server sees of a request by `countersign doctor`")
+        .answers_as(200, "what it sees, to whoever has the server secret", seen, example)
+        .refuses(404, &["not_found"]);
 }
 
 async fn probe(State(auth): State<Auth>, request: Parts) -> Result<Response, Error> {

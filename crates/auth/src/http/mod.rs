@@ -24,7 +24,8 @@ pub(crate) use self::{
     problem::OAuthError,
 };
 use crate::{
-    Auth, accounts, audit, checkup, keys, limits, passwords, rights, roles, sessions, tokens, users,
+    Auth, accounts, audit, checkup, keys, limits, openapi::Document, passwords, rights, roles,
+    sessions, tokens, users,
 };
 
 /// Names the request in its answer.
@@ -48,6 +49,20 @@ pub(crate) fn router(auth: Auth) -> Router {
         .layer(middleware::from_fn(name_request))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)
+}
+
+/// What the routes of all slices take and answer.
+pub(crate) fn openapi(document: &mut Document) {
+    users::http::openapi(document);
+    accounts::http::openapi(document);
+    passwords::http::openapi(document);
+    sessions::http::openapi(document);
+    tokens::http::openapi(document);
+    keys::http::openapi(document);
+    audit::http::openapi(document);
+    checkup::http::openapi(document);
+    roles::http::openapi(document);
+    rights::http::openapi(document);
 }
 
 /// Gives a request an id, which its events and its answer name.

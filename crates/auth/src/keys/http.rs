@@ -14,6 +14,8 @@ use axum::{
 };
 use jwt::{Algorithm, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Key, STALE_IF_ERROR};
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
         Json,
         page::{Page, limit},
     },
+    openapi::Document,
     roles::Administrator,
 };
 
@@ -31,6 +34,48 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/admin/keys", get(list))
         .route("/admin/keys/rotate", post(rotate))
         .route("/admin/keys/{kid}/revoke", post(revoke))
+}
+
+pub(crate) fn openapi(document: &mut Document) {
+    let key = json!({
+        "kid": "wEMp2ATTGLIgRcmdNA8p8D2x2Whr4cT0yMhCAOX-DxI",
+        "algorithm": "ES256",
+        "state": "active",
+        "place": "database",
+        "encrypted": true,
+        "created_at": 1_795_344_162,
+        "active_at": 1_795_345_362,
+        "retired_at": null,
+        "gone_at": null,
+        "revoked_at": null
+    });
+    let keys = json!({
+        "type": "object",
+        "required": ["keys"],
+        "properties": { "keys": { "type": "array", "items": { "type": "object" } } }
+    });
+    document
+        .get("/.well-known/jwks.json", "the public keys")
+        .answers_as(200, "the public keys (RFC 7517)", keys, json!({ "keys": [] }))
+        .done(304, "they are those of `If-None-Match`");
+    document.get("/admin/keys", "the keys").administrator().lists::<Listed>(
+        "keys in files, then the one that signs last",
+        200,
+        key.clone(),
+    );
+    document
+        .post("/admin/keys/rotate", "makes the next key")
+        .administrator()
+        .may_take::<Rotation>(json!({ "algorithm": "ES256", "immediate": false }))
+        .answers::<Listed>(201, "the key that was made", key.clone())
+        .answers::<Listed>(200, "the key that was waiting already", key.clone())
+        .refuses(409, &["key_in_file"]);
+    document
+        .post("/admin/keys/{kid}/revoke", "ends a key at once")
+        .administrator()
+        .answers::<Listed>(200, "the key, which is gone", key)
+        .refuses(404, &["not_found"])
+        .refuses(409, &["key_in_file"]);
 }
 
 /// The public keys (RFC 7517 §5). Verifiers may keep them for a while, shorter than a key waits before it signs, and for
@@ -54,7 +99,8 @@ async fn jwks(State(auth): State<Auth>, headers: HeaderMap) -> Response {
 }
 
 /// A key as an administrator sees it: all but the key itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 struct Listed {
     kid: String,
     algorithm: String,
@@ -110,7 +156,7 @@ async fn list(
     Ok(JsonBody(Page::of(keys, limit, |key| key.kid.clone(), Listed::from)))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Rotation {
     algorithm: Option<String>,

@@ -7,6 +7,8 @@ use axum::{
 };
 use guard::Principal;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::Login;
@@ -14,6 +16,7 @@ use crate::{
     Auth, Error,
     accounts::http::Accepted,
     http::{Client, Json, JsonOrForm, OAuthError, parameters},
+    openapi::{Document, Operation},
     sessions::http::{Revoked, caller_session},
     tokens::http::TokenAnswer,
     users::{User, http::Account},
@@ -28,11 +31,71 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/password/reset", post(reset))
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    takes_credentials(document.post("/login", "checks a password, answers with tokens"))
+        .answers::<TokenAnswer>(200, "an access and a refresh token", TokenAnswer::example())
+        .refuses(401, &["invalid_credentials"]);
+    takes_credentials(document.post("/login/session", "checks a password, begins a session"))
+        .answers::<Account>(200, "the account, and the cookie of the session", Account::example())
+        .refuses(401, &["invalid_credentials", "session_ambiguous"])
+        .refuses(403, &["cross_site"]);
+    document
+        .post("/me/password", "another password")
+        .signed_in()
+        .takes::<Change>(json!({
+            "current_password": "four unrelated gravel words",
+            "new_password": "three further unrelated pebbles"
+        }))
+        .answers::<Revoked>(200, "the logins that ended", Revoked::example())
+        .refuses(401, &["account_unknown"])
+        .refuses(403, &["invalid_credentials"])
+        .refuses(422, &["password_refused"])
+        .limited()
+        .hashes();
+    document
+        .post("/password/forgot", "sends a link for another password")
+        .takes::<Forgotten>(json!({ "email": "me@example.com" }))
+        .accepts()
+        .refuses(422, &["email_invalid"])
+        .limited()
+        .stores();
+    document
+        .post("/password/reset", "another password")
+        .takes::<Reset>(
+            json!({ "token": "4b3f0c9d…", "password": "three further unrelated pebbles" }),
+        )
+        .done(204, "the account has this password")
+        .refuses(400, &["link_invalid"])
+        .refuses(422, &["password_refused"])
+        .limited()
+        .hashes()
+        .stores();
+}
+
+/// What both logins take, and what both refuse.
+fn takes_credentials(operation: Operation<'_>) -> Operation<'_> {
+    let (email, password) = ("me@example.com", "four unrelated gravel words");
+    let form = [
+        ("username", json!(email)),
+        ("password", json!(password)),
+        ("grant_type", json!("password")),
+    ];
+    operation
+        .takes::<Credentials>(json!({ "email": email, "password": password }))
+        .or_form(&form, 2)
+        .refuses(403, &["email_unverified"])
+        .refuses(404, &["mode_disabled"])
+        .limited()
+        .hashes()
+        .stores()
+}
+
 /// An address and a password, as JSON or as the form of RFC 6749 §4.3.2.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
 }
 
@@ -65,10 +128,12 @@ async fn login_session(
     Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
+    #[schema(value_type = String, format = Password)]
     current_password: Zeroizing<String>,
+    #[schema(value_type = String, format = Password)]
     new_password: Zeroizing<String>,
 }
 
@@ -87,7 +152,7 @@ async fn change(
     Ok(JsonBody(ending.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Forgotten {
     email: String,
@@ -102,10 +167,12 @@ async fn forgot(
     Ok(Accepted)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Reset {
+    #[schema(value_type = String, format = Password)]
     token: Zeroizing<String>,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
 }
 

@@ -7,17 +7,43 @@ use axum::{
 };
 use guard::{Denied, Principal};
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ADMIN, first::Claimed};
 use crate::{
     Auth, Error,
     http::{Client, Json},
+    openapi::Document,
     users::http::Account,
 };
 
 pub(crate) fn routes() -> Router<Auth> {
     Router::new().route("/admin/claim", post(claim))
+}
+
+pub(crate) fn openapi(document: &mut Document) {
+    document
+        .post("/admin/claim", "makes the first administrator")
+        .takes::<Claim>(json!({
+            "token": "4b3f0c9d…",
+            "email": "me@example.com",
+            "password": "four unrelated gravel words",
+            "name": "Me"
+        }))
+        .answers::<Account>(201, "the account that was made", Account::example())
+        .answers::<Account>(
+            200,
+            "the account that has the address, with the role",
+            Account::example(),
+        )
+        .refuses(400, &["link_invalid"])
+        .refuses(403, &["invalid_credentials"])
+        .refuses(422, &["email_invalid", "name_invalid", "password_refused"])
+        .limited()
+        .hashes()
+        .stores();
 }
 
 /// A caller with the role `admin`, and the installation on his behalf: whatever is done through [`auth`](Self::auth) is
@@ -80,11 +106,13 @@ where
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Claim {
+    #[schema(value_type = String, format = Password)]
     token: Zeroizing<String>,
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
     name: Option<String>,
 }

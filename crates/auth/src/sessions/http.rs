@@ -14,6 +14,8 @@ use axum::{
 };
 use guard::{Authenticate, Denied, Principal, Proof, Verdict};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Ending, Session, Sessions, Which};
@@ -25,6 +27,7 @@ use crate::{
         cookie::Presented,
         page::{Page, limit},
     },
+    openapi::Document,
     secret::{OpaqueSecret, SecretHash},
     users::{User, UserId},
 };
@@ -34,6 +37,30 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/logout", post(logout))
         .route("/sessions", get(list).delete(end_others))
         .route("/sessions/{id}", delete(end_one))
+}
+
+pub(crate) fn openapi(document: &mut Document) {
+    document
+        .post("/logout", "ends the session of every credential that comes along")
+        .signed_in()
+        .may_take::<Logout>(json!({ "refresh_token": "AQGiAtnerfR…" }))
+        .answers::<Revoked>(200, "the logins that ended", Revoked::example())
+        .refuses(401, &["invalid_grant"]);
+    document.get("/sessions", "the own logins").signed_in().lists::<Login>(
+        "the logins, the newest first",
+        200,
+        Login::example(),
+    );
+    document.delete("/sessions", "ends all other logins").signed_in().answers::<Revoked>(
+        200,
+        "the logins that ended",
+        Revoked::example(),
+    );
+    document
+        .delete("/sessions/{id}", "ends one of the own logins")
+        .signed_in()
+        .answers::<Revoked>(200, "the login that ended", Revoked::example())
+        .refuses(404, &["not_found"]);
 }
 
 /// Accepts this installation's session cookies.
@@ -145,11 +172,21 @@ pub(crate) fn caller_session(caller: &Principal) -> Result<(UserId, Uuid), Error
 }
 
 /// What ended, and by when.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Revoked {
     revoked: Vec<Uuid>,
     effective_by: i64,
     access_expires_at: i64,
+}
+
+impl Revoked {
+    pub(crate) fn example() -> Value {
+        json!({
+            "revoked": ["01a202d9-e0d6-76c4-92ba-c954f222c7c6"],
+            "effective_by": 1_795_344_163,
+            "access_expires_at": 1_795_344_762
+        })
+    }
 }
 
 impl From<Ending> for Revoked {
@@ -162,7 +199,7 @@ impl From<Ending> for Revoked {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Logout {
     refresh_token: Option<String>,
@@ -228,14 +265,28 @@ async fn refresh_token(
 }
 
 /// A login as its owner sees it, and as an administrator does.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Login {
     id: Uuid,
     device: String,
+    #[schema(value_type = Option<String>)]
     address: Option<IpAddr>,
     created_at: i64,
     last_used_at: i64,
     current: bool,
+}
+
+impl Login {
+    pub(crate) fn example() -> Value {
+        json!({
+            "id": "01a202d9-dfaa-756c-8dc9-af49014a8d09",
+            "device": "Firefox on Linux",
+            "address": "192.0.2.7",
+            "created_at": 1_795_344_162,
+            "last_used_at": 1_795_344_162,
+            "current": true
+        })
+    }
 }
 
 /// The page that is asked for: what comes after an id, so many at most.

@@ -9,7 +9,8 @@ use axum::{
 use guard::{Authenticate, Denied, Principal, Proof, Verdict, bearer_token};
 use jwt::{Verified, Verifier};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use uuid::{Uuid, fmt::Hyphenated};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,7 @@ use crate::{
     config::WhenStale,
     http::{Client, JsonOrForm, OAuthError, parameters},
     keys::KeyRing,
+    openapi::Document,
     revocation::Revocations,
     users::UserId,
 };
@@ -27,14 +29,38 @@ pub(crate) fn routes() -> Router<Auth> {
     Router::new().route("/refresh", post(refresh))
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    let token = json!("AQGiAtnerfR…");
+    document
+        .post("/refresh", "replaces a refresh token, and makes a fresh access token")
+        .takes::<Refresh>(json!({ "refresh_token": token }))
+        .or_form(&[("refresh_token", token), ("grant_type", json!("refresh_token"))], 1)
+        .answers::<TokenAnswer>(200, "an access and a refresh token", TokenAnswer::example())
+        .refuses(401, &["invalid_grant"])
+        .refuses(404, &["mode_disabled"])
+        .stores();
+}
+
 /// What a login or a refresh answers (RFC 6749 §5.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
     refresh_token: String,
     refresh_expires_in: u64,
+}
+
+impl TokenAnswer {
+    pub(crate) fn example() -> Value {
+        json!({
+            "access_token": "eyJhbGciOiJIUzI1NiIs…",
+            "token_type": "Bearer",
+            "expires_in": 600,
+            "refresh_token": "AQGiAtnerfR…",
+            "refresh_expires_in": 2_592_000
+        })
+    }
 }
 
 impl From<Tokens> for TokenAnswer {
@@ -49,9 +75,10 @@ impl From<Tokens> for TokenAnswer {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Refresh {
+    #[schema(value_type = String, format = Password)]
     refresh_token: Zeroizing<String>,
 }
 

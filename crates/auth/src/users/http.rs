@@ -9,6 +9,8 @@ use axum::{
 };
 use guard::Principal;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -17,6 +19,7 @@ use crate::{
     Auth, Error,
     accounts::{Registered, http::Accepted},
     http::{Client, Json},
+    openapi::Document,
 };
 
 pub(crate) fn routes() -> Router<Auth> {
@@ -27,10 +30,50 @@ pub(crate) fn routes() -> Router<Auth> {
         .merge(admin::routes())
 }
 
-#[derive(Deserialize)]
+pub(crate) fn openapi(document: &mut Document) {
+    document
+        .post("/register", "makes an account")
+        .takes::<Registration>(json!({
+            "email": "me@example.com", "password": "four unrelated gravel words", "name": "Me"
+        }))
+        .answers::<Account>(201, "the account", Account::example())
+        .accepts()
+        .refuses(403, &["registration_closed"])
+        .refuses(409, &["email_taken"])
+        .refuses(422, &["email_invalid", "name_invalid", "password_refused"])
+        .limited()
+        .hashes()
+        .stores();
+    document
+        .get("/me", "the own account")
+        .signed_in()
+        .answers::<Account>(200, "the account", Account::example())
+        .refuses(401, &["account_unknown"]);
+    document
+        .patch("/me", "another name")
+        .signed_in()
+        .takes::<Renaming>(json!({ "name": "Somebody Else" }))
+        .answers::<Account>(200, "the account", Account::example())
+        .refuses(401, &["account_unknown"])
+        .refuses(422, &["name_invalid"]);
+    document
+        .post("/me/delete", "removes the own account")
+        .signed_in()
+        .takes::<Deletion>(json!({ "password": "four unrelated gravel words" }))
+        .done(204, "the account is gone")
+        .refuses(401, &["account_unknown"])
+        .refuses(403, &["invalid_credentials"])
+        .refuses(409, &["last_admin"])
+        .limited()
+        .hashes();
+    admin::openapi(document);
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Registration {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
     name: Option<String>,
 }
@@ -48,13 +91,25 @@ impl<S: Send + Sync> FromRequestParts<S> for UserPath {
 }
 
 /// An account as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Account {
     id: String,
     email: String,
     name: Option<String>,
     roles: Vec<String>,
     created_at: i64,
+}
+
+impl Account {
+    pub(crate) fn example() -> Value {
+        json!({
+            "id": "01a202d9-deef-747d-b51c-d9e0b5f1c8ef",
+            "email": "me@example.com",
+            "name": "Me",
+            "roles": ["user"],
+            "created_at": 1_795_344_162
+        })
+    }
 }
 
 impl From<User> for Account {
@@ -89,10 +144,11 @@ async fn me(State(auth): State<Auth>, caller: Principal) -> Result<JsonBody<Acco
 }
 
 /// What is left out stays as it is; `null` removes the name.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Renaming {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
 }
 
@@ -115,9 +171,10 @@ async fn rename(
     Ok(JsonBody(user.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Deletion {
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
 }
 

@@ -129,7 +129,8 @@ pub(crate) async fn routes(auth: &Auth, clock: &MovableClock) -> anyhow::Result<
         ids: auth.ids().clone(),
     })
     .await?;
-    Ok(posts.merge(ui::outbox::routes(auth)).merge(clock::routes(auth, clock)))
+    let routes = posts.merge(ui::outbox::routes(auth)).merge(clock::routes(auth, clock));
+    Ok(routes.merge(ui::docs::routes(auth, true)))
 }
 
 const TITLE: Style = Style::new().bold();
@@ -152,6 +153,7 @@ fn banner(started: &Started<'_>) -> String {
         let label = if admin { roles::ADMIN } else { roles::USER };
         lines.push(row(label, &format!("{}  {}", account.email, account.password)));
     }
+    lines.push(row("API", &link("/docs")));
     lines.push(row("mail", &link("/outbox")));
     lines.push(row("data", &data_dir.display().to_string()));
     if *clock != "0s" {

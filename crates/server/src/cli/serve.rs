@@ -16,7 +16,7 @@ use crate::{
     },
     limits::Hosts,
     settings::{Problem, Problems, Refusal},
-    telemetry,
+    telemetry, ui,
 };
 
 /// Start the server for production.
@@ -49,7 +49,11 @@ impl Serve {
         refuse_seeded_accounts(&instance, data_dir).await?;
         let invitation = instance.auth.administrator_invite().await?;
         let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));
-        instance.run(Router::new(), Hosts::Any, started).await
+        let more = match instance.auth.config().http.docs {
+            true => ui::docs::routes(&instance.auth, false),
+            false => Router::new(),
+        };
+        instance.run(more, Hosts::Any, started).await
     }
 }
 

@@ -47,7 +47,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 fn answer(status: StatusCode, code: &str, detail: &str) -> Bytes {
     let title = status.canonical_reason().unwrap_or("Error");
     let body = json!({
-        "type": "about:blank",
+        "type": format!("/docs/errors/{code}"),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,

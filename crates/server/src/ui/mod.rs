@@ -1,5 +1,6 @@
 //! Pages for people, made on the server.
 
+pub mod docs;
 pub mod outbox;
 
 use axum::http::{HeaderMap, header::ACCEPT};

@@ -4,6 +4,7 @@ use askama::Template;
 use auth::{
     Auth,
     mail::{KeptLetter, Outbox},
+    openapi::Document,
     roles::ADMIN,
 };
 use axum::{
@@ -18,6 +19,8 @@ use axum::{
 };
 use guard::{Denied, Principal, Problem};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::wants_page;
 
@@ -42,6 +45,28 @@ pub fn routes(auth: &Auth) -> Router {
         .with_state(Kept { auth: auth.clone(), outbox })
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    let letter = json!({
+        "id": "01a202da-4f61-749a-a0cc-81fe0022cc1b",
+        "kind": "reset_password",
+        "to": "user@example.com",
+        "subject": "A new password for 127.0.0.1:8000",
+        "sent_at": 1_795_344_191,
+        "link": "http://127.0.0.1:8000/password/reset?token=…",
+        "text": "…",
+        "html": "…"
+    });
+    document
+        .get("/outbox", "the letters that dev keeps in place of sending them")
+        .administrator()
+        .lists::<Shown>("letters, the newest first; a page for `text/html`", 200, letter.clone());
+    document
+        .get("/outbox/{id}", "one letter")
+        .administrator()
+        .answers::<Shown>(200, "the letter; its HTML for `text/html`", letter)
+        .refuses(404, &["not_found"]);
+}
+
 #[derive(Clone)]
 struct Kept {
     auth: Auth,
@@ -62,7 +87,8 @@ struct Page<'a> {
 }
 
 /// A letter as it is listed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Letter)]
 struct Shown {
     id: String,
     kind: &'static str,

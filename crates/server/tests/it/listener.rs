@@ -142,7 +142,7 @@ fn assert_problem(answer: &str, status: u16, code: &str) {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["code"], code, "{body}");
     assert_eq!(body["status"], status, "{body}");
-    assert_eq!(body["type"], "about:blank", "{body}");
+    assert_eq!(body["type"], format!("/docs/errors/{code}"), "{body}");
     assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
 }
 

@@ -35,6 +35,8 @@ mod mail;
 #[cfg(test)]
 mod moving;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;

@@ -6,6 +6,8 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -16,6 +18,7 @@ use crate::{
         Json,
         page::{Page, limit},
     },
+    openapi::Document,
     roles::{self, Administrator},
     sessions::http::{Asked, Login, Revoked, asked, logins},
     users::{NewUser, Order, Search, User, UserId, UserUpdate},
@@ -29,8 +32,67 @@ pub(crate) fn routes() -> Router<Auth> {
         .route("/admin/users/{id}/sessions/revoke", post(sign_out))
 }
 
+pub(crate) fn openapi(document: &mut Document) {
+    let mut account = Account::example();
+    if let Some(members) = account.as_object_mut() {
+        members
+            .extend([("disabled".to_owned(), json!(false)), ("pending".to_owned(), json!(false))]);
+    }
+    let example = || account.clone();
+    document
+        .get("/admin/users", "looks for accounts")
+        .administrator()
+        .query(
+            "q",
+            json!({ "type": "string", "maxLength": 254 }),
+            "a part of the address or the name",
+        )
+        .query("role", json!({ "type": "string" }), "those with this role")
+        .query("disabled", json!({ "type": "boolean" }), "those that are disabled, or the others")
+        .lists::<Administered>("accounts, the newest first", 200, example());
+    document
+        .post("/admin/users", "makes an account")
+        .administrator()
+        .takes::<Creation>(json!({
+            "email": "me@example.com", "password": "four unrelated gravel words", "name": "Me", "roles": ["user"]
+        }))
+        .answers::<Administered>(201, "the account; its path is in `Location`", example())
+        .refuses(409, &["email_taken"])
+        .refuses(422, &["email_invalid", "name_invalid", "password_refused", "role_unknown"])
+        .hashes();
+    document
+        .get("/admin/users/{id}", "one account")
+        .administrator()
+        .answers::<Administered>(200, "the account", example())
+        .refuses(404, &["not_found"]);
+    document
+        .patch("/admin/users/{id}", "another name, other roles, disabled or not")
+        .administrator()
+        .takes::<Changes>(json!({ "name": "Me", "roles": ["admin", "user"], "disabled": false }))
+        .answers::<Administered>(200, "the account", example())
+        .refuses(404, &["not_found"])
+        .refuses(409, &["last_admin"])
+        .refuses(422, &["name_invalid", "role_unknown"]);
+    document
+        .delete("/admin/users/{id}", "removes an account")
+        .administrator()
+        .done(204, "the account is gone")
+        .refuses(404, &["not_found"])
+        .refuses(409, &["last_admin"]);
+    document
+        .get("/admin/users/{id}/sessions", "the logins of an account")
+        .administrator()
+        .lists::<Login>("the logins, the newest first", 200, Login::example())
+        .refuses(404, &["not_found"]);
+    document
+        .post("/admin/users/{id}/sessions/revoke", "ends all logins of an account")
+        .administrator()
+        .answers::<Revoked>(200, "the logins that ended", Revoked::example())
+        .refuses(404, &["not_found"]);
+}
+
 /// An account as an administrator sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Administered {
     #[serde(flatten)]
     account: Account,
@@ -75,13 +137,15 @@ async fn list(
     Ok(JsonBody(Page::of(users, limit, |user| user.id.0, Administered::from)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Creation {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
     name: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     roles: Option<Vec<String>>,
 }
 
@@ -113,14 +177,17 @@ async fn show(
 }
 
 /// What is left out stays as it is; `null` removes the name.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Changes {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     roles: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     disabled: Option<bool>,
 }
 
