@@ -174,8 +174,9 @@ impl Auth {
         let now = scribe.at();
         let told = user.email.clone();
         let notice = self.errand(Kind::PasswordChanged, told, Some(user.id), facts(client));
-        let ended =
-            storage::password_change(self.db(), user.id, keep, old, hash, notice, scribe).await?;
+        let held = self.sessions().held(Which::AllBut(user.id, keep));
+        let change = storage::Change { old, new: hash, keep, notice, held };
+        let ended = storage::password_change(self.db(), user.id, change, scribe).await?;
         // Somebody else has changed it in the meantime.
         let ended = ended.ok_or(Error::PasswordWrong)?;
         tracing::info!(user = %user.id.0, "password changed");

@@ -51,7 +51,8 @@ impl Auth {
             .filter(|_| !user.pending);
         let reset = storage::Reset { secret, hash, notice, until: self.access_expires_at(now) };
         let scribe = self.scribe_of(Actor::Owner, client);
-        let done = storage::password_reset(self.db(), reset, scribe).await?;
+        let held = self.sessions().held(Which::All(id));
+        let done = storage::password_reset(self.db(), reset, held, scribe).await?;
         let Some((generation, until)) = done else {
             return Err(Error::LinkInvalid);
         };

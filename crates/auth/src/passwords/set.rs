@@ -21,7 +21,8 @@ impl Auth {
         let until = self.access_expires_at(scribe.at());
         let notice =
             self.errand(Kind::PasswordChanged, user.email, Some(id), facts(&Client::default()));
-        let set = storage::password_set(self.db(), id, hash, notice, until, scribe).await?;
+        let held = self.sessions().held(Which::All(id));
+        let set = storage::password_set(self.db(), id, hash, notice, held, until, scribe).await?;
         let (generation, until) = set.ok_or(Error::NotFound)?;
         tracing::info!(user = %id.0, "password set");
         self.sessions().forget(Which::All(id));

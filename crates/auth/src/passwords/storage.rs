@@ -54,21 +54,31 @@ pub(crate) async fn password_rehash(
     Ok(changed == 1)
 }
 
+/// A password that its owner chooses.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    /// The hash of the one before.
+    pub(crate) old: String,
+    pub(crate) new: String,
+    /// The session that goes on.
+    pub(crate) keep: Uuid,
+    pub(crate) notice: Option<Errand>,
+    /// How many sessions end that are held outside of the database.
+    pub(crate) held: usize,
+}
+
 /// Puts a new hash in the place of this old one, ends all sessions of the account but one and voids its links; returns
 /// what ended as [`sessions_end`](crate::sessions::storage::sessions_end) does, or `None` where the old hash is another
 /// by now.
 pub(crate) async fn password_change(
     db: &Db,
     id: UserId,
-    keep: Uuid,
-    old: String,
-    new: String,
-    notice: Option<Errand>,
+    change: Change,
     scribe: Scribe,
 ) -> Result<Option<Vec<Ended>>, Error> {
     let now = scribe.at();
     let ended = audit::act(db, move |tx| {
-        let (old, new, notice) = (old.clone(), new.clone(), notice.clone());
+        let Change { old, new, keep, notice, held } = change.clone();
         let scribe = scribe.clone();
         Box::pin(async move {
             let changed = tx
@@ -90,7 +100,7 @@ pub(crate) async fn password_change(
             revoke(tx, &revocations).await?;
             links_drop(tx, id).await?;
             errand_add(tx, notice.as_ref()).await?;
-            let act = Act::PasswordChanged { sessions: ended.len() };
+            let act = Act::PasswordChanged { sessions: held + ended.len() };
             let recorded = scribe.record(tx, Some(id), Some(keep), &act).await?;
             Ok((Some(ended), recorded))
         })
@@ -115,6 +125,7 @@ pub(crate) struct Reset {
 pub(crate) async fn password_reset(
     db: &Db,
     reset: Reset,
+    held: usize,
     scribe: Scribe,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
     let now = scribe.at();
@@ -146,7 +157,7 @@ pub(crate) async fn password_reset(
             let id = UserId(id);
             links_drop(tx, id).await?;
             let ended = delete(tx, Which::All(id), until).await?;
-            let act = Act::PasswordReset { sessions: ended.len() };
+            let act = Act::PasswordReset { sessions: held + ended.len() };
             let until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
             let generation = raised.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
@@ -164,6 +175,7 @@ pub(crate) async fn password_set(
     id: UserId,
     hash: String,
     notice: Option<Errand>,
+    held: usize,
     until: Timestamp,
     scribe: Scribe,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
@@ -188,7 +200,7 @@ pub(crate) async fn password_set(
                 .await?;
                 links_drop(tx, id).await?;
                 let ended = delete(tx, Which::All(id), until).await?;
-                let act = Act::PasswordSet { sessions: ended.len() };
+                let act = Act::PasswordSet { sessions: held + ended.len() };
                 let until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
                 errand_add(tx, notice.as_ref()).await?;

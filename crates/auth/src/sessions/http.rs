@@ -3,7 +3,10 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Json, Router,
     body::HttpBody,
-    extract::{FromRequest, Path, Query, Request, State, rejection::QueryRejection},
+    extract::{
+        FromRequest, Path, Query, Request, State, rejection::PathRejection,
+        rejection::QueryRejection,
+    },
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{AUTHORIZATION, SET_COOKIE},
@@ -338,11 +341,12 @@ async fn end_one(
     State(auth): State<Auth>,
     caller: Principal,
     client: Client,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Revoked>, Error> {
     let (user, _) = caller_session(&caller)?;
     let auth = auth.acting_for(&caller, client)?;
     // A text that is no id names no session.
+    let Path(id) = id.map_err(|_| Error::NotFound)?;
     let id = Uuid::try_parse(&id).map_err(|_| Error::NotFound)?;
     let ending = auth.session_end(user, id).await?.ok_or(Error::NotFound)?;
     Ok(Json(ending.into()))

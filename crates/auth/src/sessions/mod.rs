@@ -265,6 +265,11 @@ impl Sessions {
         Ok(Some(resumed))
     }
 
+    /// How many sessions end that are held outside of the database.
+    pub(crate) fn held(&self, which: Which) -> usize {
+        self.store.held(which).len()
+    }
+
     /// Drops what is held outside of the database of sessions that have ended there.
     pub(crate) fn forget(&self, which: Which) -> Vec<Uuid> {
         self.store.forget(which)

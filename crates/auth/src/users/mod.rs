@@ -232,7 +232,8 @@ impl Auth {
 
     async fn end_of(&self, id: UserId, end: End) -> Result<Ended, Error> {
         let until = self.access_expires_at(self.clock().now());
-        let mut ended = storage::user_end(self.db(), id, end, until, self.scribe()).await?;
+        let held = self.sessions().held(Which::All(id));
+        let mut ended = storage::user_end(self.db(), id, end, held, until, self.scribe()).await?;
         tracing::info!(user = %id.0, what = ?end, "account changed");
         ended.sessions.extend(self.sessions().forget(Which::All(id)));
         if end == End::Deleted

@@ -178,7 +178,7 @@ pub(crate) struct Updated {
 }
 
 /// Changes several things of an account in one step. What is as it is to be already changes nothing; other roles and the
-/// end of logins raise the generation once.
+/// end of logins raise the generation once. So many sessions are `held` outside of the database.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment: then nothing of
@@ -187,6 +187,7 @@ pub(crate) async fn user_update(
     db: &Db,
     id: UserId,
     update: Update,
+    held: usize,
     until: Timestamp,
     scribe: Scribe,
 ) -> Result<Updated, Error> {
@@ -227,7 +228,7 @@ pub(crate) async fn user_update(
             let (mut until, mut sessions) = (until, 0);
             if after.disabled && !before.disabled {
                 let ended = delete(tx, Which::All(id), until).await?;
-                sessions = ended.len();
+                sessions = held + ended.len();
                 until = ended.into_iter().map(|ended| ended.until).fold(until, Timestamp::max);
                 links_drop(tx, id).await?;
             }
@@ -272,7 +273,8 @@ pub(crate) struct Ended {
 }
 
 /// Ends all logins of an account, with the account or without it, and raises its generation, so that its tokens made
-/// before are dead, in one step; the last of those tokens expires at `until` or later.
+/// before are dead, in one step; the last of those tokens expires at `until` or later. So many sessions are `held` outside
+/// of the database.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`], also when two administrators are taken at the same moment.
@@ -280,6 +282,7 @@ pub(crate) async fn user_end(
     db: &Db,
     id: UserId,
     end: End,
+    held: usize,
     until: Timestamp,
     scribe: Scribe,
 ) -> Result<Ended, Error> {
@@ -308,7 +311,7 @@ pub(crate) async fn user_end(
             }
             let generation = row.get("generation")?;
             revoke(tx, &[Revocation::of_generation(id, generation, until)]).await?;
-            let act = end.act(sessions.len());
+            let act = end.act(held + sessions.len());
             let recorded = scribe.record(tx, Some(id), None, &act).await?;
             Ok((Ok(Ended { generation, until, sessions }), recorded))
         })

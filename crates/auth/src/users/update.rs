@@ -50,7 +50,9 @@ impl Auth {
             disabled: update.disabled,
         };
         let until = self.access_expires_at(self.clock().now());
-        let updated = storage::user_update(self.db(), id, update, until, self.scribe()).await?;
+        let held = self.sessions().held(Which::All(id));
+        let step = storage::user_update(self.db(), id, update, held, until, self.scribe());
+        let updated = step.await?;
         let storage::Updated { before, after, until } = updated;
         if after.disabled && !before.disabled {
             self.sessions().forget(Which::All(id));

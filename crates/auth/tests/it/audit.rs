@@ -416,6 +416,11 @@ async fn sessions_in_memory_are_recorded_too(place: Place) {
         assert!(matches!(late, Err(Error::InvalidCredentials)), "{late:?}");
     }
     assert_eq!(here.auth().sessions_of(user.id, None, 10).await.expect("read"), []);
+    let user = here.auth().user(user.id).await.expect("read").expect("an account");
+    here.auth().session_create(&user, &client, None).await.expect("a session");
+    here.auth().user_sign_out(user.id).await.expect("signed out");
+    let last = here.events().await.pop().expect("an event");
+    assert_eq!((&*last.kind, last.details), ("user.signed_out", Some(json!({ "sessions": 1 }))));
     let events: Vec<Event> = here.events().await.split_off(before);
     let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.session)).collect();
     assert_eq!(
@@ -427,6 +432,8 @@ async fn sessions_in_memory_are_recorded_too(place: Place) {
             ("session.ended", Some(next.id)),
             ("user.disabled", None),
             ("user.enabled", None),
+            ("login.succeeded", events[6].session),
+            ("user.signed_out", None),
         ]
     );
 }
