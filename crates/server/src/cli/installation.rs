@@ -44,7 +44,7 @@ pub(crate) fn locate(flags: &Flags, missing: Missing) -> anyhow::Result<(Config,
     let fresh = !file.exists();
     if fresh && missing == Missing::Refuse {
         return Err(Refusal(format!(
-            "there is no database {}: name that of the installation with --data-dir or --database-url",
+            "there is no database {}: name the installation with --config, --data-dir or --database-url",
             file.display()
         ))
         .into());

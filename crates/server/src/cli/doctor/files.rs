@@ -12,7 +12,7 @@ const FEW_FILES: u64 = 1_000;
 
 pub(super) fn secret_strength(facts: &Facts) -> Vec<Finding> {
     or_ok(facts.unfit_for("secret_strength"), || match facts.config.keys.secret_file.len() {
-        0 => "no secret lies in a file".to_owned(),
+        0 => "no signing secret lies in a file".to_owned(),
         1 => "nobody guesses the secret in the file".to_owned(),
         several => format!("nobody guesses the secrets in the {several} files"),
     })

@@ -233,7 +233,7 @@ pub(super) fn key_strength(facts: &Facts) -> Vec<Finding> {
             format!("countersign key rotate --immediate, and then: countersign key revoke {kid}"),
         )
     });
-    or_ok(weak.collect(), || "nobody guesses what is in the database".to_owned())
+    or_ok(weak.collect(), || "no key in the database is easy to guess".to_owned())
 }
 
 pub(super) fn shared_secret(facts: &Facts) -> Vec<Finding> {
@@ -254,7 +254,7 @@ pub(super) fn shared_secret(facts: &Facts) -> Vec<Finding> {
              services, and let them fetch /.well-known/jwks.json; nobody is signed out",
         )
     });
-    or_ok(all.collect(), || "no other service has what tokens are signed with".to_owned())
+    or_ok(all.collect(), || "tokens are signed with nothing that others were given".to_owned())
 }
 
 fn name(key: &Key) -> String {

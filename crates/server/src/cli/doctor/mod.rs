@@ -1,6 +1,6 @@
 //! `countersign doctor`: what is wrong with an installation, what it means, and how to mend it.
 //!
-//! All that is looked at is gathered first ([`Facts`]), without changing anything; each check then judges it, and has no
+//! All that is looked at is gathered first (`Facts`), without changing anything; each check then judges it, and has no
 //! other way to know something.
 
 mod browser;
