@@ -195,6 +195,8 @@ impl Log {
         noted: Option<(i64, &str)>,
         mut progress: impl FnMut(u64),
     ) -> Result<Verification, Error> {
+        // Counted first: what is sealed while this goes on is rather said twice than not at all.
+        let unsealed = storage::unsealed(&self.db).await?;
         let stored = storage::head(&self.db).await?;
         let mut check = Check::new(&self.chain, stored, noted);
         let mut after = None;
@@ -208,7 +210,7 @@ impl Log {
         // What was sealed while this went on is behind the head that was read, and no fault.
         let now = storage::head(&self.db).await?;
         check.end(now);
-        check.report.unsealed = storage::unsealed(&self.db).await?;
+        check.report.unsealed = unsealed;
         Ok(check.report)
     }
 }
