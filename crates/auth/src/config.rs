@@ -89,9 +89,13 @@ pub struct Http {
     /// Origins whose pages may call this server from a browser, such as `https://app.example.com`.
     #[config(default = [])]
     pub cors_origins: Vec<String>,
-    /// Whether `serve` has `/docs` and `/openapi.json`, as `dev` always has.
+    /// Whether `serve` has `/docs` and `/openapi.json`, and the pages `/debugger` and `/learn`, as `dev` always has.
     #[config(default = false)]
     pub docs: bool,
+    /// Whether `serve` has pages, as `dev` always has: sign in, account, the administrators' console. Without
+    /// them it is for programs alone.
+    #[config(default = true)]
+    pub pages: bool,
     /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
     pub metrics_listen: Option<SocketAddr>,
 }

@@ -7,7 +7,7 @@ use std::{
 
 use auth::{Auth, openapi::Document};
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{
         HeaderName, HeaderValue, Method, StatusCode,
@@ -39,9 +39,14 @@ pub fn router(auth: &Auth, more: Router) -> Router {
         .merge(docs::errors())
         .merge(more)
         .fallback(async || {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+            let detail = "there is nothing at this path";
+            (Extension(Nowhere), Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
         })
 }
+
+/// Marks the answer at a path where there is nothing, which people are told by a page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nowhere;
 
 pub(crate) fn openapi(document: &mut Document) {
     let ok = || json!({ "status": "ok" });

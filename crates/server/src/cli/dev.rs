@@ -27,7 +27,6 @@ use crate::{
         output,
     },
     clock::{self, parse_offset},
-    limits::Hosts,
     settings::Refusal,
     telemetry, ui,
 };
@@ -111,7 +110,7 @@ impl Dev {
                 output::data(&banner(&started));
             }
         };
-        instance.run(more, Hosts::Loopback, started).await
+        instance.run(more, true, started).await
     }
 }
 

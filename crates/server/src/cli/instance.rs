@@ -21,6 +21,7 @@ use crate::{
     limits::{self, Hosts, Rules},
     listener::{self, Limits},
     settings::Refusal,
+    ui::{self, Site},
 };
 
 /// A server that has its socket and its storage and is about to accept connections.
@@ -62,10 +63,10 @@ impl Instance {
     pub(crate) async fn run(
         self,
         more: Router,
-        hosts: Hosts,
+        is_dev: bool,
         started: impl FnOnce(),
     ) -> anyhow::Result<()> {
-        let (url, app) = (self.url()?, self.app(more, hosts));
+        let (url, app) = (self.url()?, self.app(more, is_dev));
         let stop = told_to_stop()?;
         // The socket listens since it was bound: who connects from here on is served.
         output::talk(&format!("listening on {url}"));
@@ -73,13 +74,21 @@ impl Instance {
         self.serve(app, stop).await
     }
 
-    /// All that is served, in its rules: the routes of an installation, and what a command adds.
-    pub(crate) fn app(&self, more: Router, hosts: Hosts) -> Router {
-        let https = self.auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);
+    /// All that is served, in its rules: the routes of an installation, what a command adds, and the pages.
+    ///
+    /// A developer's server answers to loopback names only.
+    pub(crate) fn app(&self, more: Router, is_dev: bool) -> Router {
+        let http = &self.auth.config().http;
+        let mut app = app::router(&self.auth, more);
+        if is_dev || http.pages {
+            let site = Site { auth: self.auth.clone(), is_dev, has_docs: is_dev || http.docs };
+            app = ui::around(app, site);
+        }
+        let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
+        let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };
         let rules = Rules { hosts, https, ..Rules::default() };
-        let origins = &self.auth.config().http.cors_origins;
         // Outermost, so that a script of a listed origin can read every refusal too.
-        app::cors(limits::wrap(app::router(&self.auth, more), rules), origins)
+        app::cors(limits::wrap(app, rules), &http.cors_origins)
     }
 
     /// Serves until `stop` resolves and the requests in flight have finished; then closes the database.

@@ -14,7 +14,6 @@ use crate::{
         output,
         unfit::{has_master_key, seeded_account, unfit},
     },
-    limits::Hosts,
     settings::{Problem, Problems, Refusal},
     telemetry, ui,
 };
@@ -53,7 +52,7 @@ impl Serve {
             true => ui::docs::routes(&instance.auth, false),
             false => Router::new(),
         };
-        instance.run(more, Hosts::Any, started).await
+        instance.run(more, false, started).await
     }
 }
 

@@ -1,9 +1,51 @@
 //! Pages for people, made on the server.
+//!
+//! A page is a client of the routes, in this process: what a form asks for is asked of the same route as a program would,
+//! with the visitor's cookie, address and origin. So a page can do nothing that a program cannot, and no rule stands
+//! twice.
 
+mod account;
+mod assets;
 pub mod docs;
+mod home;
 pub mod outbox;
+mod routes;
+mod texts;
+mod visit;
 
-use axum::http::{HeaderMap, header::ACCEPT};
+use auth::{Auth, config::PublicUrl};
+use axum::{
+    Router,
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT, COOKIE},
+    },
+};
+use cookie::Cookie;
+
+use self::{assets::Assets, routes::Routes, visit::Pages};
+
+/// What pages have to know of the server they belong to.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    /// The installation.
+    pub(crate) auth: Auth,
+    /// Whether it is a developer's: with the sample API, the outbox, and a clock to move.
+    pub(crate) is_dev: bool,
+    /// Whether `/docs`, `/debugger` and `/learn` are there.
+    pub(crate) has_docs: bool,
+}
+
+/// Puts the pages in front of the routes: a path is a page for whom [`wants_page`] tells, and a route for others.
+pub(crate) fn around(api: Router, site: Site) -> Router {
+    let url = site.auth.config().http.public_url.as_ref();
+    let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
+    let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
+    let mut routes = Routes::new(api);
+    home::add(&mut routes);
+    account::add(&mut routes);
+    routes.finish(pages).merge(assets::routes())
+}
 
 /// Says whether a request comes from somebody who looks at pages: its `Accept` names `text/html`.
 fn wants_page(headers: &HeaderMap) -> bool {
@@ -12,6 +54,13 @@ fn wants_page(headers: &HeaderMap) -> bool {
         let media = element.split(';').next().unwrap_or_default();
         media.trim().eq_ignore_ascii_case("text/html")
     })
+}
+
+/// The value of a cookie that pages keep.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line: &HeaderValue| line.to_str().ok());
+    let mut cookies = lines.flat_map(|line| Cookie::split_parse(line)).flatten();
+    cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
 }
 
 #[cfg(test)]

@@ -15,13 +15,10 @@ use clap::Args;
 use tokio::sync::oneshot;
 
 use self::steps::{Step, Visitor};
-use crate::{
-    cli::{
-        No, dev,
-        instance::{Instance, told_to_stop},
-        output,
-    },
-    limits::Hosts,
+use crate::cli::{
+    No, dev,
+    instance::{Instance, told_to_stop},
+    output,
 };
 
 /// See what it does in ten seconds: logins, forged and stolen tokens, a logout, another key.
@@ -97,7 +94,7 @@ impl Server {
         let instance = Instance::open(config, folder.path(), adapt).await?;
         let auth = instance.auth.clone();
         let address = auth.config().http.listen;
-        let app = alter(instance.app(dev::routes(&auth, &clock).await?, Hosts::Loopback));
+        let app = alter(instance.app(dev::routes(&auth, &clock).await?, true));
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(instance.serve(app, async move { drop(stopped.await) }));
         Ok(Self { address, auth, stop, serving, folder })
