@@ -141,6 +141,7 @@ mod clock; // the only source of time
 pub mod config; // every knob, its default and its documentation
 mod courier; // what is owed to somebody who may be away, and how it gets there
 mod error; // one error, a variant for each outcome
+mod forward; // a proxy asks who sends a request
 mod http; // what the slices' routes share
 pub mod import; // accounts of other systems, with the hashes of their passwords
 mod jobs; // periodic work, by one instance at a time

@@ -24,8 +24,8 @@ pub(crate) use self::{
     problem::OAuthError,
 };
 use crate::{
-    Auth, accounts, audit, checkup, keys, limits, openapi::Document, passwords, rights, roles,
-    sessions, tokens, users,
+    Auth, accounts, audit, checkup, forward, keys, limits, openapi::Document, passwords, rights,
+    roles, sessions, tokens, users,
 };
 
 /// Names the request in its answer.
@@ -42,6 +42,7 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(keys::http::routes())
         .merge(audit::http::routes())
         .merge(checkup::http::routes())
+        .merge(forward::http::routes())
         .merge(roles::http::routes())
         .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
@@ -61,6 +62,7 @@ pub(crate) fn openapi(document: &mut Document) {
     keys::http::openapi(document);
     audit::http::openapi(document);
     checkup::http::openapi(document);
+    forward::http::openapi(document);
     roles::http::openapi(document);
     rights::http::openapi(document);
 }

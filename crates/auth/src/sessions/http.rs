@@ -116,6 +116,11 @@ impl Sessions {
         }
     }
 
+    /// Says whether a request presents a session cookie, a good one or not.
+    pub(crate) fn carries_cookie(&self, headers: &HeaderMap) -> bool {
+        !matches!(self.cookie.read(headers), Presented::Nothing)
+    }
+
     /// The session that came with a request for a new one, which the new one is to replace.
     pub(crate) fn presented(
         &self,

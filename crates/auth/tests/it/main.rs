@@ -17,6 +17,8 @@ mod copies;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod forward;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod imports;
