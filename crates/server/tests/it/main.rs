@@ -25,6 +25,8 @@ mod durability;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod guides;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod limits;
