@@ -12,7 +12,7 @@ use std::{
 use auth::{
     Auth,
     storage::{Db, DbOptions, Migrations},
-    testing::{Place, open},
+    testing::{Place, master_key, open},
 };
 use reqwest::{Method, header::COOKIE};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn is_signed_in(server: &Server, held: &mut SignedIn) {
 async fn an_installation_moves_to_postgres_and_back_and_nobody_is_signed_out() {
     let Some(place) = Place::postgres().await else { return };
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let (here, back) = (folder.path().join("here"), folder.path().join("there/back"));
     fs::create_dir(&here).expect("made");
     let server = serve(&sqlite(&here), &master);
@@ -260,7 +260,7 @@ async fn a_copy_that_is_killed_leaves_an_empty_target_and_is_made_anew() {
 #[tokio::test]
 async fn a_backup_is_made_beside_a_server_and_restored_without_one() {
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let data = folder.path().join("data");
     fs::create_dir(&data).expect("made");
     let at = ["--data-dir", path(&data)];
