@@ -73,7 +73,7 @@ async fn an_event_to_try_the_receiver_says_what_came_back() {
         "{code}: {came} {said}"
     );
     let json = [&PRIVATE[..], &["--json"]].concat();
-    let read = |came: &str| -> serde_json::Value { serde_json::from_str(came).expect("JSON") };
+    let read = |came: &str| -> Value { serde_json::from_str(came).expect("JSON") };
     let (code, came, _) = try_out(&url, &secret, &json);
     let told = read(&came);
     assert_eq!((code, &told["taken"], &told["status"]), (1, &false.into(), &500.into()), "{told}");

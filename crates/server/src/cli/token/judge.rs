@@ -340,7 +340,8 @@ impl Judge {
 /// Says of keys that are at hand what they are, where that is why they do not fit.
 fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks, rules: &Rules) -> Refused {
     if refused.check == Check::Audience && rules.audiences.is_empty() {
-        return audience_not_named(refused, parts);
+        let (detail, hint) = audience_not_named(parts);
+        return Refused { detail, hint: Some(hint), ..refused };
     }
     let detail = match (refused.check, parts.header.text("kid")) {
         (Check::Algorithm, _) => {
@@ -362,7 +363,7 @@ fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks, rules: &Rules) -> Ref
 }
 
 /// The key fits, and nobody said for whom the token has to be: it is not said to be for somebody else.
-fn audience_not_named(refused: Refused, parts: &Parts) -> Refused {
+fn audience_not_named(parts: &Parts) -> (String, String) {
     let named = parts.payload.texts("aud").unwrap_or_default();
     let plain = |name: &&String| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c))
@@ -377,7 +378,7 @@ fn audience_not_named(refused: Refused, parts: &Parts) -> Refused {
     };
     let detail = "it is meant for an audience, and none was named with --audience: by default a token for an audience is \
                   refused, whosever it is";
-    Refused { detail: detail.to_owned(), hint: Some(hint), ..refused }
+    (detail.to_owned(), hint)
 }
 
 fn of_installation(denied: &Denied, parts: &Parts) -> Refused {
