@@ -45,6 +45,8 @@ mod process;
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod slips;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod token;
