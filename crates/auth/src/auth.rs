@@ -387,6 +387,9 @@ impl Auth {
 
     /// The routes of this installation, to be merged into or nested under an application's own.
     ///
+    /// The `type` of each error is `/docs/errors/` and its code, a name that need not lead anywhere: the pages behind it are
+    /// those of the server, not of the library. An application that wants some serves its own under that path.
+    ///
     /// The address of a client is known when the application is served with
     /// [`into_make_service_with_connect_info::<SocketAddr>`](Router::into_make_service_with_connect_info).
     pub fn router(&self) -> Router {

@@ -4,6 +4,8 @@
 //! same struct from a file, the environment and flags; the doc comments below are the text of the
 //! commented example file.
 
+mod values;
+
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,6 +20,8 @@ use jwt::Algorithm;
 use serde::{Deserialize, Deserializer, de};
 use zeroize::Zeroizing;
 
+use self::values::parse_address;
+pub use self::values::{nearest, parse_algorithm, parse_duration};
 use crate::{
     Error,
     mail::{self, MailUrl},
@@ -75,7 +79,7 @@ pub struct Config {
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Http {
     /// The address and port to listen on; port 0 asks for a free one.
-    #[config(default = "127.0.0.1:8000")]
+    #[config(default = "127.0.0.1:8000", deserialize_with = address)]
     pub listen: SocketAddr,
     /// The address under which browsers reach this server, such as `https://auth.example.com`.
     /// Cookies, the cross-site check and links in mail follow it. Without it, `http://` and the address
@@ -97,6 +101,7 @@ pub struct Http {
     #[config(default = true)]
     pub pages: bool,
     /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
+    #[config(deserialize_with = address)]
     pub metrics_listen: Option<SocketAddr>,
 }
 
@@ -599,40 +604,32 @@ impl Default for Config {
     }
 }
 
-/// A duration as text: a whole number and one of `s`, `m`, `h`, `d`, as in `10m`.
-///
-/// # Errors
-/// A sentence that says what is wrong with the text.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refuse =
-        || format!("{text:?} is no duration: a whole number and s, m, h or d, as in \"10m\"");
-    let unit = text.chars().last().ok_or_else(refuse)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(refuse()),
-    };
-    let digits = text.strip_suffix(unit).unwrap_or_default();
-    if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
-        return Err(refuse());
-    }
-    let number: u64 = digits.parse().map_err(|_| refuse())?;
-    // Ten thousand years: later arithmetic on times stays far from its limits.
-    match number.checked_mul(seconds) {
-        Some(seconds) if seconds <= 315_360_000_000 => Ok(Duration::from_secs(seconds)),
-        _ => Err(refuse()),
-    }
-}
-
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
 fn algorithm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Algorithm, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|_| de::Error::custom(format!("{name:?} is no signature algorithm")))
+    parse_algorithm(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    /// A file may have the port as a number.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Number(i64),
+        Text(String),
+    }
+    let text = match Said::deserialize(deserializer) {
+        Ok(Said::Number(number)) => number.to_string(),
+        Ok(Said::Text(text)) => text,
+        Err(_) => {
+            return Err(de::Error::custom(
+                "it has to be an address with a port: \"127.0.0.1:8000\"",
+            ));
+        }
+    };
+    parse_address(&text).map_err(de::Error::custom)
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
@@ -694,16 +691,6 @@ mod tests {
         let mut config = Config::default();
         config.keys.master_key = Some("abab".to_owned().into());
         assert!(!format!("{config:?}").contains("abab"));
-    }
-
-    #[test]
-    fn durations_are_a_number_and_a_unit() {
-        assert_eq!(parse_duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
-        for text in
-            ["", "m", "10", "-1s", "+1s", "1.5h", "10 m", "99999999999999999999s", "9m9", "1é"]
-        {
-            assert!(parse_duration(text).is_err(), "{text:?}");
-        }
     }
 
     #[test]

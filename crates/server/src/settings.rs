@@ -1,6 +1,7 @@
 //! Settings: defaults, then the file, then the environment, then flags; the later wins.
 
 mod file;
+mod plain;
 mod problem;
 
 use std::{
@@ -17,7 +18,9 @@ use confique::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub(crate) use self::problem::{Drawn, nearest, redact};
+pub(crate) use auth::config::nearest;
+
+pub(crate) use self::problem::{Drawn, redact};
 pub use self::problem::{Problem, Problems};
 
 type ConfigLayer = <Config as confique::Config>::Layer;
@@ -340,16 +343,19 @@ fn single(setting: Setting, text: &str, origin: Origin, name: String) -> Result<
     let value = setting.value(text);
     match layer(setting, &value) {
         Ok(_) => Ok(Given { setting, value, origin, place: Problem::new("").named(name) }),
-        Err(error) => Err(Problem::new(why(setting, &error)).named(name)),
+        Err(error) => {
+            let (why, hint) = why(setting, &error);
+            Err(Problem::new(why).hint(hint).named(name))
+        }
     }
 }
 
-/// Why a value is refused; of a secret that is not more than that it is.
-fn why(setting: Setting, error: &toml::de::Error) -> String {
+/// Why a value is refused, and what was meant; of a secret that is not more than that it is.
+fn why(setting: Setting, error: &toml::de::Error) -> (String, Option<String>) {
     if setting.is_secret() {
-        return format!("{} is not what it has to be", setting.key());
+        return (format!("{} is not what it has to be", setting.key()), None);
     }
-    error.message().trim_end().to_owned()
+    plain::of_value(error.message())
 }
 
 /// A layer with one setting.

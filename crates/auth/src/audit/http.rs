@@ -4,13 +4,14 @@ use axum::{
     routing::get,
 };
 use jwt::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Filter;
 use crate::{
     Auth, Error,
+    http::page::{MAX_PAGE, PAGE, Page, limit},
     openapi::{self, Document},
     roles::Administrator,
     users::UserId,
@@ -84,7 +85,7 @@ pub(crate) fn openapi(document: &mut Document) {
 #[serde(deny_unknown_fields)]
 struct Asked {
     after: Option<Uuid>,
-    limit: Option<u32>,
+    limit: Option<usize>,
     r#type: Option<String>,
     user_id: Option<Uuid>,
     actor_id: Option<Uuid>,
@@ -93,31 +94,17 @@ struct Asked {
     until: Option<i64>,
 }
 
-/// Items of a page, where nothing is said.
-const PAGE: u32 = 50;
-/// Items of a page at most.
-const MAX_PAGE: u32 = 200;
-
-#[derive(Serialize)]
-struct Events {
-    items: Vec<Value>,
-    next: Option<Uuid>,
-}
-
 async fn list(
     admin: Administrator,
     asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Events>, Error> {
+) -> Result<Json<Page<Value>>, Error> {
     let Query(asked) = asked.map_err(|_| {
         Error::QueryInvalid(
             "the query takes after, user_id, actor_id and session_id (an id), type (a name), limit, since and \
              until (a number)",
         )
     })?;
-    let limit = asked.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Error::QueryInvalid("limit is 1 to 200"));
-    }
+    let limit = limit(asked.limit)?;
     let filter = Filter {
         kind: asked.r#type,
         user: asked.user_id.map(UserId),
@@ -127,9 +114,7 @@ async fn list(
         until: asked.until.map(Timestamp::new),
     };
     // One more, to know whether there is a next page.
-    let mut events = admin.auth().log().page(&filter, asked.after, limit + 1).await?;
-    let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = events.last().filter(|_| more).map(|event| event.id);
-    Ok(Json(Events { items: events.iter().map(super::Event::to_json).collect(), next }))
+    let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let events = admin.auth().log().page(&filter, asked.after, most).await?;
+    Ok(Json(Page::of(events, limit, |event| event.id, |event| event.to_json())))
 }

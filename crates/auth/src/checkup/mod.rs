@@ -3,6 +3,7 @@
 //! [`Checkup`] reads the database, beside the servers that may run on it. [`Probe`] asks a server what it sees of a
 //! request, on whatever way the request came.
 
+mod files;
 pub(crate) mod http;
 mod probe;
 mod storage;
@@ -11,7 +12,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jwt::Timestamp;
 
-pub use self::probe::{Asked, PROBE_HEADER, PROBE_PATH, Probe, Seen};
+pub use self::{
+    files::{FileFault, file_faults},
+    probe::{Asked, PROBE_HEADER, PROBE_PATH, Probe, Seen},
+};
+pub use crate::webhooks::ATTEMPTS;
 use crate::{
     Clock, Error, Ids,
     audit::{self, By, Chain},
@@ -20,6 +25,7 @@ use crate::{
     keys::{Key, Keys},
     storage::{Condition, Db, Engine},
     users::{self, Email},
+    webhooks::storage::deliveries_found,
 };
 
 /// A look at an installation that changes nothing: [`AuthBuilder::checkup`](crate::AuthBuilder::checkup).
@@ -51,6 +57,21 @@ pub struct LogFound {
     pub oldest_unsealed: Option<Timestamp>,
     /// Whether the record of where the chain begins and ends is what was sealed.
     pub head_is_sound: bool,
+}
+
+/// Events that are owed to the receiver of webhooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeliveriesFound {
+    /// How many there are.
+    pub waiting: u64,
+    /// Since when the oldest waits.
+    pub oldest: Option<Timestamp>,
+    /// When the next one is to be sent; long ago where no server sends.
+    pub due: Option<Timestamp>,
+    /// How many of them the receiver has refused at least once.
+    pub refused: u64,
+    /// How often the one was tried in vain that was tried the most; after [`ATTEMPTS`] it is dropped.
+    pub attempts: u64,
 }
 
 /// The clock of the database server beside that of this machine.
@@ -129,6 +150,14 @@ impl Checkup {
             oldest_unsealed: storage::oldest_unsealed(&self.db).await?.map(Timestamp::new),
             head_is_sound,
         })
+    }
+
+    /// What is owed to the receiver of webhooks. What was given up is not in it: servers drop it, and log that they do.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn deliveries(&self) -> Result<DeliveriesFound, Error> {
+        deliveries_found(&self.db).await
     }
 
     /// Until when some server has taken on work: one that runs renews it every few minutes. `None` where none ever did.

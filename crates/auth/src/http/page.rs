@@ -6,9 +6,9 @@ use uuid::Uuid;
 use crate::Error;
 
 /// Items of a page, where nothing is said.
-const PAGE: usize = 50;
+pub(crate) const PAGE: usize = 50;
 /// Items of a page at most.
-const MAX_PAGE: usize = 200;
+pub(crate) const MAX_PAGE: usize = 200;
 
 /// A page of a list, and where the next one begins.
 #[derive(Debug, Serialize)]

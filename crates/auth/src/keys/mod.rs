@@ -53,8 +53,9 @@ use zeroize::Zeroizing;
 use self::stored::Entry;
 pub(crate) use self::{
     derived::ServerSecret,
+    files::{check, check_all},
     ring::{Following, KeyRing, verifier},
-    seal::Masters,
+    seal::{Masters, Material, STRONGER},
     service::STALE_IF_ERROR,
     storage::purge,
 };

@@ -3,6 +3,7 @@ use std::{fmt, path::Path};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
+use super::weakness;
 use crate::{Error, config, secret::unhex};
 
 const KEY_LEN: usize = 32;
@@ -19,7 +20,7 @@ pub(crate) struct Masters {
 }
 
 impl Masters {
-    /// Those that the settings name.
+    /// Those that the settings name. A weak one is good for nothing but to be the one before.
     pub(crate) fn read(keys: &config::Keys) -> Result<Self, Error> {
         let current = match (&keys.master_key_file, &keys.master_key) {
             (Some(_), Some(_)) => {
@@ -28,12 +29,25 @@ impl Masters {
                         .to_owned(),
                 ));
             }
-            (Some(path), None) => Some(MasterKey::read(path)?),
-            (None, Some(text)) => Some(MasterKey::from_hex(text.expose())?),
+            (Some(path), None) => Some(Material::read("keys.master_key_file", path)?),
+            (None, Some(text)) => Some(Material::of_setting(text.expose())?),
             (None, None) => None,
         };
-        let previous = keys.previous_master_key_file.as_deref().map(MasterKey::read).transpose()?;
-        Ok(Self { current, previous })
+        if let Some(why) = current.as_ref().and_then(|material| material.weak) {
+            let place = match &keys.master_key_file {
+                Some(path) => format!("keys.master_key_file: {}", path.display()),
+                None => "keys.master_key".to_owned(),
+            };
+            return Err(Error::Configuration(format!(
+                "{place}: the master key is weak: {why}; {STRONGER}"
+            )));
+        }
+        let previous = keys.previous_master_key_file.as_deref();
+        let previous = previous
+            .map(|path| Material::read("keys.previous_master_key_file", path))
+            .transpose()?;
+        let key = |material: Option<Material>| material.map(|material| material.key).transpose();
+        Ok(Self { current: key(current)?, previous: key(previous)? })
     }
 
     pub(crate) fn is_set(&self) -> bool {
@@ -80,37 +94,61 @@ impl Masters {
     }
 }
 
+/// What to do about a weak master key.
+pub(crate) const STRONGER: &str = "make one with: openssl rand -hex 32; where keys lie under this one already, name it in \
+     keys.previous_master_key_file until the next start has sealed them anew";
+
 /// A text in the clear, and its new sealed form where it needs one.
 pub(crate) type Opened = (Zeroizing<Vec<u8>>, Option<Vec<u8>>);
 
-impl MasterKey {
-    /// Reads a master key: 32 bytes as they are, or as 64 hex digits.
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+/// A master key as it was found, and why it can be guessed, if it can.
+pub(crate) struct Material {
+    key: Result<MasterKey, Error>,
+    pub(crate) weak: Option<&'static str>,
+}
+
+impl Material {
+    /// Reads the file of this setting: 32 bytes as they are, or as 64 hex digits.
+    pub(crate) fn read(setting: &str, path: &Path) -> Result<Self, Error> {
         let refuse = |why: &str| {
-            Error::Configuration(format!("the master key file {}: {why}", path.display()))
+            Error::Configuration(format!(
+                "{setting}: the master key file {}: {why}",
+                path.display()
+            ))
         };
         let text = Zeroizing::new(std::fs::read(path).map_err(|error| refuse(&error.to_string()))?);
-        let key = match text.len() {
-            KEY_LEN => text,
-            _ => unhex(text.trim_ascii()).filter(|key| key.len() == KEY_LEN).ok_or_else(|| {
-                refuse("it must hold 32 random bytes, as they are or as 64 hex digits")
-            })?,
+        let material = match text.len() {
+            KEY_LEN => Some(Self::new(&text, weakness(&text))),
+            _ => Self::from_hex(&text),
         };
-        RandomizedNonceKey::new(&AES_256_GCM, &key).map(Self).map_err(|_| refuse("it is not a key"))
+        material
+            .ok_or_else(|| refuse("it must hold 32 random bytes, as they are or as 64 hex digits"))
     }
 
-    /// Reads a master key from its 64 hex digits.
-    fn from_hex(text: &str) -> Result<Self, Error> {
-        let key = unhex(text.trim().as_bytes()).filter(|key| key.len() == KEY_LEN);
-        let key = key.and_then(|key| RandomizedNonceKey::new(&AES_256_GCM, &key).ok());
-        let refuse = || {
+    /// Reads the 64 hex digits of `keys.master_key`.
+    pub(crate) fn of_setting(text: &str) -> Result<Self, Error> {
+        Self::from_hex(text.as_bytes()).ok_or_else(|| {
             Error::Configuration(
                 "keys.master_key: it must be 32 random bytes as 64 hex digits".to_owned(),
             )
-        };
-        key.map(Self).ok_or_else(refuse)
+        })
     }
 
+    fn from_hex(text: &[u8]) -> Option<Self> {
+        let digits = text.trim_ascii();
+        let key = unhex(digits).filter(|key| key.len() == KEY_LEN)?;
+        // What has a pattern in its digits may have none in its bytes.
+        let weak = weakness(&key).or_else(|| weakness(digits));
+        Some(Self::new(&key, weak))
+    }
+
+    fn new(key: &[u8], weak: Option<&'static str>) -> Self {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key).map(MasterKey);
+        Self { key: key.map_err(|_| Error::internal("a master key that is none")), weak }
+    }
+}
+
+impl MasterKey {
     /// Encrypts and binds to a context: nonce, ciphertext and tag in one.
     pub(crate) fn seal(&self, plain: &[u8], context: &str) -> Result<Vec<u8>, Error> {
         let mut text = plain.to_vec();
@@ -166,11 +204,22 @@ mod tests {
         assert_ne!(sealed, master(1).seal(b"the secret", "key a").expect("sealed"));
     }
 
+    /// 32 bytes in which nothing stands out, and the same as digits.
+    fn good() -> (Vec<u8>, String) {
+        let digits = crate::testing::master_key(1);
+        (unhex(digits.as_bytes()).expect("digits").to_vec(), digits)
+    }
+
+    fn sealed_under_good() -> Vec<u8> {
+        let master = MasterKey(RandomizedNonceKey::new(&AES_256_GCM, &good().0).expect("a key"));
+        master.seal(b"x", "c").expect("sealed")
+    }
+
     #[test]
     fn a_master_key_that_is_a_setting_is_64_hex_digits() {
-        let sealed = master(0xab).seal(b"x", "c").expect("sealed");
+        let (sealed, (_, digits)) = (sealed_under_good(), good());
         let mut keys = config::Config::default().keys;
-        for text in ["ab".repeat(32), format!("{}\n", "AB".repeat(32))] {
+        for text in [digits.clone(), format!("{}\n", digits.to_uppercase())] {
             keys.master_key = Some(text.into());
             let masters = Masters::read(&keys).expect("read");
             let opened = masters.open(&Zeroizing::new(sealed.clone()), true, "c").expect("opened");
@@ -181,7 +230,7 @@ mod tests {
             let refused = Masters::read(&keys).expect_err("refused").to_string();
             assert!(text.is_empty() || !refused.contains(text), "{refused}");
         }
-        keys.master_key = Some("ab".repeat(32).into());
+        keys.master_key = Some(digits.into());
         keys.master_key_file = Some("/nowhere".into());
         assert!(Masters::read(&keys).expect_err("refused").to_string().contains("both"));
     }
@@ -190,19 +239,54 @@ mod tests {
     fn a_master_key_is_read_as_bytes_or_as_hex() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("master");
-        let sealed = master(0xab).seal(b"x", "c").expect("sealed");
-        for text in [
-            vec![0xab; 32],
-            "ab".repeat(32).into_bytes(),
-            format!("{}\n", "AB".repeat(32)).into_bytes(),
-        ] {
+        let (sealed, (bytes, digits)) = (sealed_under_good(), good());
+        let mut keys = config::Config::default().keys;
+        keys.master_key_file = Some(path.clone());
+        for text in [bytes, digits.clone().into_bytes(), format!("{digits}\n").into_bytes()] {
             std::fs::write(&path, text).expect("written");
-            let key = MasterKey::read(&path).expect("read");
-            assert!(key.open(&sealed, "c").is_some());
+            let masters = Masters::read(&keys).expect("read");
+            assert!(masters.open(&Zeroizing::new(sealed.clone()), true, "c").is_ok());
         }
         for text in [&b""[..], &[0xab; 31], &[0xab; 33], "zz".repeat(32).as_bytes()] {
             std::fs::write(&path, text).expect("written");
-            assert!(MasterKey::read(&path).is_err());
+            let refused = Masters::read(&keys).expect_err("refused").to_string();
+            assert!(refused.starts_with("keys.master_key_file: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_weak_master_key_is_refused_and_may_still_be_the_one_before() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("master");
+        let counting: Vec<u8> = (0xa0..0xc0).collect();
+        let digits = crate::secret::hex(&counting).into_bytes();
+        for text in [
+            "0".repeat(64).into_bytes(),
+            vec![7; 32],
+            "ab".repeat(32).into_bytes(),
+            "0123456789abcdef".repeat(4).into_bytes(),
+            "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7".into(),
+            b"changeme-changeme-changeme-chang".to_vec(),
+            counting,
+            digits,
+        ] {
+            std::fs::write(&path, &text).expect("written");
+            let mut keys = config::Config::default().keys;
+            keys.master_key_file = Some(path.clone());
+            let refused = Masters::read(&keys).expect_err("refused").to_string();
+            assert!(refused.contains("weak") && refused.contains("openssl rand"), "{refused}");
+            keys.master_key_file = None;
+            if let Ok(text) = String::from_utf8(text)
+                .map_err(drop)
+                .and_then(|text| if text.len() == 64 { Ok(text) } else { Err(()) })
+            {
+                keys.master_key = Some(text.clone().into());
+                let refused = Masters::read(&keys).expect_err("refused").to_string();
+                assert!(refused.starts_with("keys.master_key: ") && !refused.contains(&text));
+            }
+            keys.master_key = Some(good().1.into());
+            keys.previous_master_key_file = Some(path.clone());
+            assert!(Masters::read(&keys).is_ok(), "the way out");
         }
     }
 }

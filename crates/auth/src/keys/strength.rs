@@ -35,17 +35,41 @@ pub fn weakness(secret: &[u8]) -> Option<&'static str> {
     if bytes.len() < 8 {
         return Some("it repeats a few bytes");
     }
-    let Ok(text) = str::from_utf8(secret) else { return None };
-    let lower = text.to_lowercase();
+    let text = str::from_utf8(secret).ok();
+    let lower = text.map(str::to_lowercase).unwrap_or_default();
     if WELL_KNOWN.iter().any(|known| lower.contains(known)) {
         return Some("it is publicly known");
     }
+    if repeats(secret) {
+        return Some("it is one piece, said again");
+    }
+    if counts(secret) {
+        return Some("it counts up or down");
+    }
+    let text = text?;
     // Only the beginning is scored: past it a secret that is good so far stays good.
     let start: String = text.chars().take(64).collect();
     if zxcvbn::zxcvbn(&start, &["countersign", "secret", "jwt"]).guesses_log10() < ENOUGH {
         return Some("it can be guessed");
     }
     None
+}
+
+/// Says whether it is nothing but its own beginning, again and again.
+fn repeats(secret: &[u8]) -> bool {
+    let again =
+        |piece: usize| secret.iter().skip(piece).zip(secret).all(|(one, other)| one == other);
+    (1..=secret.len() / 2).any(again)
+}
+
+/// Says whether each byte is as far from the one before it as the next is.
+fn counts(secret: &[u8]) -> bool {
+    let mut steps = secret.windows(2).map(|pair| match pair {
+        [one, next] => next.wrapping_sub(*one),
+        _ => 0,
+    });
+    let first = steps.next();
+    steps.all(|step| Some(step) == first)
 }
 
 #[cfg(test)]
@@ -70,6 +94,16 @@ mod tests {
             "a-string-secret-at-least-256-bits-long",
         ] {
             assert!(weakness(secret.as_bytes()).is_some(), "{secret}");
+        }
+    }
+
+    #[test]
+    fn bytes_with_a_pattern_are_weak() {
+        let counting: Vec<u8> = (0x80..0xa0).collect();
+        let downwards: Vec<u8> = (0..32).map(|byte| 3_u8.wrapping_sub(byte * 5)).collect();
+        let again = [b"\x8f\xe1\x02\x93\x44\xb5\xd6\x07".as_slice(); 4].concat();
+        for secret in [&[0; 32][..], &[0xab; 40], &counting, &downwards, &again] {
+            assert!(weakness(secret).is_some(), "{secret:?}");
         }
     }
 

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::{
     deliver::{Deliverer, Way},
-    smtp::check,
+    smtp::{check, read_password},
 };
 pub use self::{
     outbox::{KeptLetter, Outbox},

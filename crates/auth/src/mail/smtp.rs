@@ -148,7 +148,7 @@ impl Mailer {
         let (Some(url), Some(from)) = (&mail.url, &mail.from) else { return Ok(None) };
         let from = sender(from).map_err(Error::Configuration)?;
         let password = match &mail.password_file {
-            Some(path) => Some(read("mail.password_file", path)?),
+            Some(path) => Some(read_password(path)?),
             None => url.password.as_ref().map(|password| password.to_string()),
         };
         let credentials = url.user.clone().zip(password);
@@ -414,8 +414,9 @@ fn tls(url: &MailUrl, ca_file: Option<&Path>) -> Result<TlsParameters, Error> {
 }
 
 /// A file with one line in it.
-fn read(key: &str, path: &Path) -> Result<String, Error> {
-    let refuse = |why: &str| Error::Configuration(format!("{key}: {}: {why}", path.display()));
+pub(crate) fn read_password(path: &Path) -> Result<String, Error> {
+    let refuse =
+        |why: &str| Error::Configuration(format!("mail.password_file: {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| refuse(&error.to_string()))?;
     let line = text.trim_end_matches(['\r', '\n']);
     if line.is_empty() || line.chars().any(char::is_control) {

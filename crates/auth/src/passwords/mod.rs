@@ -309,18 +309,48 @@ fn weakness(password: &Password, known: &[&str]) -> Option<String> {
     if estimate.score() >= Score::Three {
         return None;
     }
-    let mut reasons = vec!["it is too easy to guess".to_owned()];
+    let mut reasons = Vec::new();
     if let Some(feedback) = estimate.feedback() {
         reasons.extend(feedback.warning().map(|warning| warning.to_string()));
         reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
     }
-    let reasons: Vec<&str> = reasons.iter().map(|reason| reason.trim_end_matches('.')).collect();
-    Some(reasons.join("; "))
+    Some(one_sentence("it is too easy to guess", &reasons))
+}
+
+/// A sentence of ours that goes on with sentences of others.
+fn one_sentence(begin: &str, reasons: &[String]) -> String {
+    let sentences = reasons.iter().flat_map(|reason| reason.split(". "));
+    let parts: Vec<String> = sentences
+        .map(|sentence| {
+            let mut letters = sentence.trim().trim_end_matches('.').chars();
+            letters.next().iter().flat_map(|first| first.to_lowercase()).chain(letters).collect()
+        })
+        .collect();
+    if parts.is_empty() { begin.to_owned() } else { format!("{begin}: {}", parts.join("; ")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_a_password_is_weak_is_one_sentence() {
+        let password = Password::parse("qwertyuiop").expect("sound");
+        let why = weakness(&password, &[]).expect("weak");
+        assert_eq!(why, "it is one of the most common passwords");
+        let weak =
+            |text: &str| weakness(&Password::parse(text).expect("sound"), &[]).expect("weak");
+        for text in ["abcdefghijkl", "aaaaaaaaaaaaa", "qwertyuioplkj", "margaret1999"] {
+            let why = weak(text);
+            assert!(why.starts_with("it is "), "{why}");
+            assert!(!why.contains(['.', '\n']) && !why.contains(text), "{why}");
+            let upper = |part: &str| part.starts_with(char::is_uppercase);
+            assert!(!why.split(&[':', ';'][..]).any(|part| upper(part.trim())), "{why}");
+        }
+        let said = one_sentence("a", &["Add a word or two. Uncommon words are better.".to_owned()]);
+        assert_eq!(said, "a: add a word or two; uncommon words are better");
+        assert_eq!(one_sentence("a", &[]), "a");
+    }
 
     #[test]
     fn a_password_is_compared_in_its_normal_form() {
@@ -347,7 +377,7 @@ mod tests {
         }
         let date = Password::parse("november1984").expect("sound");
         let reasons = weakness(&date, &[]).expect("weak");
-        assert!(reasons.starts_with("it is too easy to guess; "), "{reasons}");
+        assert!(reasons.starts_with("it is too easy to guess: "), "{reasons}");
         let own = Password::parse("someone.special").expect("sound");
         assert!(weakness(&own, &["someone.special@example.com", "someone.special"]).is_some());
         let good = Password::parse("four unrelated gravel words").expect("sound");

@@ -7,12 +7,15 @@
 
 use std::time::Duration;
 
+use jwt::Timestamp;
+use uuid::Uuid;
+
 use super::{PASSWORD, Place, TestAuth, TestClock};
 use crate::{
     Auth, Clock, Config, MovableClock,
-    checkup::Checkup,
+    checkup::{Checkup, DeliveriesFound},
     keys::State,
-    storage::{Condition, Db, DbOptions, Engine, StorageError},
+    storage::{Condition, Db, DbOptions, Engine, StorageError, Value},
     users::{Email, NewUser},
 };
 
@@ -81,6 +84,27 @@ pub async fn a_look_finds_what_is_wrong(place: Place) {
     place.db.execute("UPDATE keys SET sealed = $1", [true.into()]).await.unwrap();
     let trouble = found.keys().await.unwrap().trouble.unwrap();
     assert!(trouble.contains("keys.master_key_file"), "{trouble}");
+}
+
+/// What is owed to the receiver of webhooks is told: how much, since when, and how often it was tried in vain.
+pub async fn events_that_are_owed_are_told(place: Place) {
+    let test = TestAuth::new(&place).await.unwrap();
+    let clock = Clock::new(test.clock.clone());
+    let found = look(&place, &clock).await;
+    assert_eq!(found.deliveries().await.unwrap(), DeliveriesFound::default());
+    let now = clock.now().seconds();
+    for (number, created, due, attempts) in
+        [(1, now - 90, now - 60, 0), (2, now - 500, now + 300, 3), (3, now - 400, now + 9, 1)]
+    {
+        let sql = "INSERT INTO deliveries (event_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $4)";
+        let row: [Value; 4] =
+            [Uuid::from_u128(number).into(), created.into(), due.into(), attempts.into()];
+        assert_eq!(place.db.execute(sql, row).await.unwrap(), 1);
+    }
+    let at = |seconds| Some(Timestamp::new(seconds));
+    let (oldest, due) = (at(now - 500), at(now - 60));
+    let all = DeliveriesFound { waiting: 3, oldest, due, refused: 2, attempts: 3 };
+    assert_eq!(found.deliveries().await.unwrap(), all);
 }
 
 /// Tables that are missing, older, newer or other than those of this version are told apart.

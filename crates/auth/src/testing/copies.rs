@@ -108,7 +108,7 @@ fn client() -> Client {
 async fn populated(place: &Place) -> Before {
     let folder = tempfile::tempdir().unwrap();
     let master = folder.path().join("master");
-    std::fs::write(&master, [7; 32]).unwrap();
+    std::fs::write(&master, super::master_key(7)).unwrap();
     let mut config = Config::default();
     config.keys.master_key_file = Some(master);
     let clock = TestClock::default();

@@ -468,7 +468,8 @@ pub async fn keys_come_in_and_go_out(place: Place) {
 /// wrong one changes nothing.
 pub async fn another_master_key_seals_everything_anew(place: Place) {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, byte| Some(key_file(&folder, name, &[byte; 32]));
+    let file =
+        |name: &str, number| Some(key_file(&folder, name, super::master_key(number).as_bytes()));
     let clock = TestClock::default();
     let with = |current: Option<PathBuf>, previous: Option<PathBuf>| {
         let mut config = of(Algorithm::Es256);
@@ -529,9 +530,9 @@ pub async fn keys_are_changed_under_the_master_key_of_the_installation(place: Pl
     };
     let plain = Config::default();
     let mut sealed = Config::default();
-    sealed.keys.master_key = Some("ab".repeat(32).into());
+    sealed.keys.master_key = Some(super::master_key(9).into());
     let mut other = Config::default();
-    other.keys.master_key_file = Some(key_file(&folder, "other", &[1; 32]));
+    other.keys.master_key_file = Some(key_file(&folder, "other", super::master_key(1).as_bytes()));
     let refused = async |config: &Config| {
         let keys = beside(config).await;
         assert_eq!(keys.list().await.unwrap().len(), 1, "a list needs no key");

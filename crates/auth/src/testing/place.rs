@@ -14,7 +14,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::storage::{Db, DbOptions};
+use crate::{
+    secret::{fill, hex},
+    storage::{Db, DbOptions},
+};
 
 /// One test's own database, and how it is taken away afterwards.
 #[derive(Debug, Clone)]
@@ -50,7 +53,10 @@ impl Place {
             return None;
         };
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{}_{number}", std::process::id());
+        // Another process may have had this number, and left its databases behind.
+        let mut chance = [0; 4];
+        fill(&mut chance).expect("randomness");
+        let name = format!("test_{}_{number}_{}", std::process::id(), hex(&chance));
         administer(&format!("CREATE DATABASE {name}")).await;
         let (server, rest) = admin.rsplit_once('/').expect("a database in the URL");
         let options =

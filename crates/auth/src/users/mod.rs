@@ -6,6 +6,8 @@ mod search;
 pub(crate) mod storage;
 mod update;
 
+use std::fmt;
+
 use jwt::Timestamp;
 use uuid::Uuid;
 
@@ -33,6 +35,13 @@ const MAX_NAME: usize = 100;
 /// The stable id of an account: the claim `sub`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(pub Uuid);
+
+/// As it stands in `sub`: a UUID in lower case.
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +91,16 @@ impl End {
             Self::Deleted => Act::UserDeleted { sessions },
             Self::SignedOut => Act::UserSignedOut { sessions },
         }
+    }
+}
+
+/// As the log has it.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "deleted",
+            Self::SignedOut => "signed out everywhere",
+        })
     }
 }
 
@@ -234,7 +253,7 @@ impl Auth {
         let until = self.access_expires_at(self.clock().now());
         let held = self.sessions().held(Which::All(id));
         let mut ended = storage::user_end(self.db(), id, end, held, until, self.scribe()).await?;
-        tracing::info!(user = %id.0, what = ?end, "account changed");
+        tracing::info!(user = %id.0, what = %end, "account changed");
         ended.sessions.extend(self.sessions().forget(Which::All(id)));
         if end == End::Deleted
             && let Err(error) = audit::upkeep::erase(self.db(), self.clock(), id).await

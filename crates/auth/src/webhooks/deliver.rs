@@ -19,6 +19,8 @@ use crate::{
 /// Seconds after which an event is sent again that the receiver did not take, by how often it was: the schedule that
 /// Standard Webhooks proposes, over three days. After the last it is dropped.
 const AGAIN: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// How often an event is sent before it is dropped.
+pub const ATTEMPTS: usize = AGAIN.len() + 1;
 /// A wait is longer by up to this part of it, so that what failed together does not come back together.
 const JITTER: u64 = 5;
 /// Seconds for which a receiver may ask to be left alone at most, and for which one is that wants no more.

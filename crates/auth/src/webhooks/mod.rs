@@ -15,16 +15,17 @@ mod sign;
 pub(crate) mod storage;
 mod url;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 pub(crate) use self::deliver::Deliverer;
-use self::{address::Reach, url::Scheme};
+use self::{address::Reach, sign::Signer, url::Scheme};
 pub use self::{
+    deliver::ATTEMPTS,
     send::{Answer, Trouble, Webhook},
     sign::WebhookSecret,
     url::WebhookUrl,
 };
-use crate::{audit::Kind, config};
+use crate::{Error, audit::Kind, config};
 
 /// Whether these settings of webhooks go together; a sentence that says which does not.
 pub(crate) fn check(webhooks: &config::Webhooks) -> Result<(), String> {
@@ -46,6 +47,11 @@ pub(crate) fn check(webhooks: &config::Webhooks) -> Result<(), String> {
     Reach::of(url, webhooks.allow_private)
         .admit(address)
         .map_err(|forbidden| format!("webhooks.url: {forbidden}"))
+}
+
+/// Whether a server could sign with the secret in this file.
+pub(crate) fn check_secret(path: &Path) -> Result<(), Error> {
+    Signer::read(path).map(drop)
 }
 
 /// The types of event that are sent.
@@ -102,16 +108,12 @@ impl Pattern {
 
 /// The type or group that was most likely meant.
 fn nearest(text: &str) -> Option<String> {
-    /// Names that share less than this are others, not slips of the pen.
-    const LIKE: f64 = 0.6;
     let groups = Kind::ALL
         .iter()
         .filter_map(|kind| kind.name.split_once('.'))
         .map(|(group, _)| format!("{group}.*"));
     let known = Kind::ALL.iter().map(|kind| kind.name.to_owned()).chain(groups);
-    let likeness = |known: String| (strsim::normalized_damerau_levenshtein(text, &known), known);
-    let best = known.map(likeness).max_by(|one, other| one.0.total_cmp(&other.0));
-    best.filter(|(likeness, _)| *likeness >= LIKE).map(|(_, known)| known)
+    config::nearest(text, known)
 }
 
 /// An address as it stands in a URL, IPv6 in brackets.

@@ -3,6 +3,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    checkup::DeliveriesFound,
     storage::{Db, Row, StorageError, Tx},
 };
 
@@ -120,4 +121,26 @@ pub(crate) async fn deliveries_waiting(db: &Db) -> Result<(i64, Option<Timestamp
     let Some(row) = row else { return Ok((0, None)) };
     let oldest: Option<i64> = row.get("oldest")?;
     Ok((row.get("waiting")?, oldest.map(Timestamp::new)))
+}
+
+/// All that can be told of deliveries without looking at each.
+pub(crate) async fn deliveries_found(db: &Db) -> Result<DeliveriesFound, Error> {
+    let row = db
+        .optional(
+            "SELECT COUNT(*) AS waiting, MIN(created_at) AS oldest, MIN(due_at) AS due,
+                    COUNT(CASE WHEN attempts > 0 THEN 1 END) AS refused, MAX(attempts) AS attempts
+               FROM deliveries",
+            [],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(DeliveriesFound::default()) };
+    let count = |number: i64| u64::try_from(number).unwrap_or_default();
+    let time = |seconds: Option<i64>| seconds.map(Timestamp::new);
+    Ok(DeliveriesFound {
+        waiting: count(row.get("waiting")?),
+        oldest: time(row.get("oldest")?),
+        due: time(row.get("due")?),
+        refused: count(row.get("refused")?),
+        attempts: count(row.get::<Option<i64>>("attempts")?.unwrap_or_default()),
+    })
 }

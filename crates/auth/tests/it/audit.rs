@@ -1,6 +1,7 @@
 //! The audit log: every act has its event, the chain shows what was changed, and nothing secret is in it.
 
 mod chain;
+mod doors;
 
 use std::net::SocketAddr;
 

@@ -21,6 +21,7 @@ use crate::http::ask;
 on_every_engine!(
     a_look_finds_what_there_is,
     a_look_finds_what_is_wrong,
+    events_that_are_owed_are_told,
     tables_that_differ_are_told,
     a_database_that_is_only_read_stays_as_it_is,
     the_clock_of_the_database_is_compared,

@@ -22,12 +22,15 @@ use jwt::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::cli::{
-    No,
-    flags::Flags,
-    installation::{self, Missing},
-    instance::protect_process,
-    output,
+use crate::{
+    cli::{
+        No,
+        flags::Flags,
+        installation::{self, Missing},
+        instance::protect_process,
+        output,
+    },
+    settings::{Refusal, nearest},
 };
 
 /// Events that are read at once.
@@ -127,10 +130,12 @@ impl Audit {
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         if let Some(name) = self.r#type.as_deref().filter(|name| Kind::by_name(name).is_none()) {
-            return Err(crate::settings::Refusal(format!(
-                "there are no events of type {name:?}; docs/reference/events.md lists all types"
-            ))
-            .into());
+            let known = Kind::ALL.iter().map(|kind| kind.name.to_owned());
+            let next = match nearest(name, known) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => "docs/reference/events.md lists all types".to_owned(),
+            };
+            return Err(Refusal(format!("there are no events of type {name:?}; {next}")).into());
         }
         let log = log(&self.flags).await?;
         let filter = Filter {

@@ -11,6 +11,7 @@ use anyhow::Context;
 use auth::{
     Auth, Clock,
     audit::{Actor, By},
+    config::parse_algorithm,
     keys::{Consequences, Exported, Key as Listed, Keys, State, generate},
 };
 use clap::{Args, Subcommand};
@@ -55,7 +56,7 @@ enum KeyCommand {
 #[derive(Debug, Args)]
 struct Generate {
     /// The algorithm of the key.
-    #[arg(long, value_name = "ALG", default_value = "HS256")]
+    #[arg(long, value_name = "ALG", default_value = "HS256", value_parser = parse_algorithm)]
     algorithm: Algorithm,
     /// Write it to a new file that only its owner can read, in place of printing it.
     #[arg(long, value_name = "FILE")]
@@ -79,7 +80,7 @@ struct Rotate {
     #[command(flatten)]
     flags: Flags,
     /// The algorithm of the new key, if it is to be another than that of the newest.
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = parse_algorithm)]
     algorithm: Option<Algorithm>,
     /// Let the new key sign at once, in place of publishing it first.
     #[arg(long)]
@@ -112,7 +113,7 @@ struct Import {
     #[command(flatten)]
     flags: Flags,
     /// The algorithm of the key: needed for a secret, and for an RSA key that is not for RS256.
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = parse_algorithm)]
     algorithm: Option<Algorithm>,
     /// Let the key sign at once, in place of publishing it first.
     #[arg(long)]

@@ -23,7 +23,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
     output::talk(&format!("{ERROR}error:{ERROR:#} {error:#}"));
     if let Some(hint) = hint(error) {
-        hint_line(hint);
+        hint_line(&hint);
     }
 }
 
@@ -55,23 +55,48 @@ fn draw(problem: &Problem) -> String {
 }
 
 /// What to try next, where the error does not say so itself.
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
+fn hint(error: &anyhow::Error) -> Option<String> {
+    let hint = |hint: &str| Some(hint.to_owned());
     let storage = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(auth::Error::StorageUnavailable(_)))
     };
     if error.chain().any(storage) {
-        return Some("check that the database of database.url runs and can be reached from here");
+        if let Some(hint) = refusal(&format!("{error:#}")) {
+            return Some(hint);
+        }
+        return hint("check that the database of database.url runs and can be reached from here");
     }
     match error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?.kind() {
         ErrorKind::AddrInUse => {
-            Some("choose another address with --listen; port 0 asks for a free one")
+            hint("choose another address with --listen; port 0 asks for a free one")
         }
-        ErrorKind::AddrNotAvailable => Some("--listen takes an address of this machine"),
+        ErrorKind::AddrNotAvailable => hint("--listen takes an address of this machine"),
         ErrorKind::PermissionDenied => {
-            Some("start it as the user who owns the files, or choose others")
+            hint("start it as the user who owns the files, or choose others")
         }
         _ => None,
     }
+}
+
+/// What to do where PostgreSQL answers, and does not let us in.
+pub(crate) fn refusal(said: &str) -> Option<String> {
+    let answered = |code: &str| said.contains(&format!("the database answered {code}:"));
+    if answered("3D000") {
+        // The server says it in its own language, with the name in quotes of some kind.
+        let name = said.split('"').nth(1).filter(|name| !name.is_empty());
+        let plain =
+            |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        let name = name.filter(plain).unwrap_or("NAME");
+        return Some(format!(
+            "make it first, as somebody who may: createdb {name} (with -h, -p and -U as in database.url); or correct \
+             the name at the end of database.url"
+        ));
+    }
+    if answered("28P01") || answered("28000") {
+        let hint = "see that user and password in database.url are right, and that pg_hba.conf lets them in from here";
+        return Some(hint.to_owned());
+    }
+    None
 }
 
 #[cfg(test)]
@@ -79,6 +104,20 @@ mod tests {
     use crate::settings::Settings;
 
     use super::*;
+
+    #[test]
+    fn a_database_that_is_not_there_is_to_be_made_by_its_name() {
+        let said = |name: &str| {
+            refusal(&format!(
+                "--to: the database answered 3D000: database \"{name}\" does not exist"
+            ))
+        };
+        assert!(said("posts").is_some_and(|hint| hint.contains("createdb posts ")));
+        assert!(said("a; rm").is_some_and(|hint| hint.contains("createdb NAME ")));
+        let password = refusal("the database answered 28P01: no");
+        assert!(password.is_some_and(|hint| hint.contains("password")));
+        assert_eq!(refusal("the database answered 53300: too many"), None);
+    }
 
     #[test]
     fn a_problem_is_drawn_with_its_line_and_what_to_try() {

@@ -8,8 +8,8 @@ use std::{
 
 use auth::{
     Config,
+    checkup::{FileFault, file_faults},
     config::{PublicUrl, Store},
-    keys::{read_secret, weakness},
     users::Email,
 };
 
@@ -38,8 +38,6 @@ impl fmt::Display for Unfit {
 /// All that makes these settings unfit.
 pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) -> Vec<Unfit> {
     let keys = &config.keys;
-    let mut found: Vec<Unfit> =
-        keys.secret_file.iter().filter_map(|path| weak_secret(path)).collect();
     let others = [
         &keys.private_key_file,
         &keys.master_key_file,
@@ -47,7 +45,9 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
         &config.mail.password_file,
         &config.webhooks.secret_file,
     ];
-    found.extend(others.into_iter().flatten().filter_map(|path| shared_file(path)));
+    let files = keys.secret_file.iter().chain(others.into_iter().flatten());
+    let mut found: Vec<Unfit> = files.filter_map(|path| shared_file(path)).collect();
+    found.extend(file_faults(config).into_iter().map(Unfit::from));
     found.extend(plain_http(config));
     found.extend(no_limits(config));
     found.extend(telemetry::filter(&config.log).err().map(|refusal| Unfit {
@@ -107,30 +107,42 @@ pub(crate) fn shared_file(path: &Path) -> Option<Unfit> {
     })
 }
 
-fn weak_secret(path: &Path) -> Option<Unfit> {
-    if let Some(shared) = shared_file(path) {
-        return Some(shared);
-    }
-    let unfit = |finding, means, mend| Unfit { check: "secret_strength", finding, means, mend };
-    let secret = match read_secret(path) {
-        Ok(secret) => secret,
-        Err(error) => {
-            return Some(unfit(
-                error.to_string(),
+/// What is wrong with what lies in a file that the settings name.
+impl From<FileFault> for Unfit {
+    fn from(fault: FileFault) -> Self {
+        let FileFault { setting, finding, mend, is_weak } = fault;
+        let (check, means, usual) = match setting.split_once('.') {
+            Some(("mail", _)) => (
+                "mail",
+                "no letter gets out",
+                "name a file that is there and that this user can read; for a password, with nothing but its line",
+            ),
+            Some(("webhooks", _)) => (
+                "webhooks",
+                "no event reaches the receiver",
+                "name a file that is there and that this user can read; a secret is made with: countersign webhook secret",
+            ),
+            _ if is_weak && setting == "keys.secret_file" => {
+                ("secret_strength", "whoever guesses it makes tokens for every account", "")
+            }
+            _ if is_weak => (
+                "secret_strength",
+                "whoever guesses it reads the keys in the database, or in a backup of it",
+                "",
+            ),
+            Some((_, "secret_file" | "private_key_file")) => (
+                "secret_strength",
                 "no token can be signed or checked with it",
-                "name a file in keys.secret_file that is there and that this user can read"
-                    .to_owned(),
-            ));
-        }
-    };
-    let path = path.display();
-    weakness(&secret).map(|why| {
-        unfit(
-            format!("the secret in {path} is weak: {why}"),
-            "whoever guesses it makes tokens for every account",
-            format!("make one with: openssl rand -hex 32 > {path}"),
-        )
-    })
+                "name a file with a key that is there and that this user can read",
+            ),
+            _ => (
+                "secret_strength",
+                "the keys in the database cannot be opened, and none can be kept there",
+                "name a file that is there and that this user can read, made with: openssl rand -hex 32",
+            ),
+        };
+        Self { check, finding, means, mend: mend.unwrap_or_else(|| usual.to_owned()) }
+    }
 }
 
 fn plain_http(config: &Config) -> Option<Unfit> {

@@ -2,9 +2,10 @@
 
 use auth::{
     Clock,
-    webhooks::{Trouble, Webhook as Sender, WebhookSecret},
+    webhooks::{Answer, Trouble, Webhook as Sender, WebhookSecret},
 };
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::{
     cli::{No, flags::Flags, instance::refuse_shared_file, output},
@@ -42,6 +43,9 @@ impl Webhook {
 struct Test {
     #[command(flatten)]
     flags: Flags,
+    /// Print one JSON object: `{"url", "taken", "status", "answer", "trouble"}`.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Test {
@@ -54,11 +58,24 @@ impl Test {
             let why = "events are sent nowhere: set webhooks.url and webhooks.secret_file";
             return Err(Refusal(why.to_owned()).into());
         };
-        match sender.send_test(&Clock::system()).await {
+        let sent = sender.send_test(&Clock::system()).await;
+        if self.json {
+            let (answer, trouble) = (sent.as_ref().ok(), sent.as_ref().err());
+            let said = json!({
+                "url": sender.to_string(),
+                "taken": answer.is_some_and(Answer::is_success),
+                "status": answer.map(|answer| answer.status),
+                "answer": answer.map(|answer| &answer.text),
+                "trouble": trouble.map(ToString::to_string),
+            });
+            output::data(&said.to_string());
+        }
+        match sent {
             Ok(answer) => {
-                output::data(
-                    output::harmless(&format!("{} {}", answer.status, answer.text)).trim_end(),
-                );
+                let line = format!("{} {}", answer.status, answer.text);
+                if !self.json {
+                    output::data(output::harmless(&line).trim_end());
+                }
                 if answer.is_success() {
                     output::talk(&format!("{sender} has taken an event"));
                     return Ok(());

@@ -9,8 +9,8 @@ use toml::{
 };
 
 use super::{
-    Given, Origin, Setting, layer,
-    problem::{File, Problem, nearest},
+    Given, Origin, Setting, layer, nearest, plain,
+    problem::{File, Problem},
     why,
 };
 
@@ -58,7 +58,8 @@ pub(super) fn read(path: &Path, text: &str) -> (Vec<Given>, Vec<Problem>) {
         // What stands behind a slip of the pen is anybody's guess.
         let problem = |error: &toml::de::Error| {
             let span = error.span().unwrap_or_default();
-            Problem::new(error.message()).at(&file, span)
+            let (wrong, right) = plain::of_syntax(error.message());
+            Problem::new(wrong).hint(right).at(&file, span)
         };
         return (given, errors.iter().map(problem).collect());
     }
@@ -100,7 +101,8 @@ fn setting(
     };
     let span = value.span();
     let refuse = |error: toml::de::Error| {
-        Problem::new(format!("{}: {}", setting.key(), why(setting, &error))).at(file, span.clone())
+        let (why, hint) = why(setting, &error);
+        Problem::new(format!("{}: {why}", setting.key())).hint(hint).at(file, span.clone())
     };
     let value = Value::deserialize(ValueDeserializer::from(value.clone())).map_err(&refuse)?;
     layer(setting, &value).map_err(&refuse)?;

@@ -234,19 +234,10 @@ fn cover(text: &str, with: impl Fn(&str) -> String) -> String {
     shown
 }
 
-/// The name that was most likely meant.
-#[must_use]
-pub(crate) fn nearest(name: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
-    /// Names that share less than this are others, not slips of the pen.
-    const LIKE: f64 = 0.6;
-    let likeness = |known: String| (strsim::normalized_damerau_levenshtein(name, &known), known);
-    let best = known.into_iter().map(likeness).max_by(|one, other| one.0.total_cmp(&other.0));
-    best.filter(|(likeness, _)| *likeness >= LIKE).map(|(_, known)| known)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::nearest;
 
     #[test]
     fn passwords_in_urls_are_covered_and_nothing_else() {

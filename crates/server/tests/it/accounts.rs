@@ -1,7 +1,7 @@
 //! Accounts and their addresses, with the real binary and a mail server on loopback.
 
 use auth::testing::{
-    Place,
+    Place, master_key,
     post_office::{PostOffice, Received},
 };
 use reqwest::{Method, StatusCode};
@@ -90,7 +90,7 @@ async fn an_account_is_confirmed_renamed_and_moved_by_letters() {
 async fn a_link_of_one_instance_is_good_on_another_and_its_reset_ends_logins_on_both() {
     let Some(place) = Place::postgres().await else { return };
     let (folder, office) = (tempdir().expect("folder"), PostOffice::open().await);
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let unused = folder.path().join("unused");
     let options = [
         "--database-url",

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use auth::testing::master_key;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -214,7 +215,7 @@ fn settings_that_are_wrong_end_the_start_with_code_2() {
 #[tokio::test]
 async fn keys_in_the_database_are_sealed_under_a_master_key() {
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let master = ["--keys-master-key-file", master.to_str().expect("a path")];
     let data = folder.path().join("data");
     // A key that was made plain is sealed by the first start with a master key.
@@ -230,7 +231,7 @@ async fn keys_in_the_database_are_sealed_under_a_master_key() {
     let (code, said) = refusal(serve(&data, &[]));
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("keys.master_key_file"), "{said}");
-    let other = secret_file(folder.path(), "other", &"cd".repeat(32));
+    let other = secret_file(folder.path(), "other", &master_key(2));
     let (code, said) =
         refusal(serve(&data, &["--keys-master-key-file", other.to_str().expect("a path")]));
     assert_eq!(code, 2, "{said}");

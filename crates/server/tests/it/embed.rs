@@ -2,17 +2,22 @@
 
 use std::{fs, path::Path};
 
-use auth::{Client, testing::Place, users::NewUser};
+use auth::{Auth, Client, testing::Place, users::NewUser};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tempfile::tempdir;
 
-use crate::process::PASSWORD;
+use crate::{
+    docs::text,
+    guides::{EMBED, follow, is_there},
+    process::PASSWORD,
+};
 
 #[expect(
     dead_code,
     missing_debug_implementations,
     unreachable_pub,
-    reason = "it is a program of its own, whose last function waits for ever"
+    reason = "it is a program of its own, which waits for ever"
 )]
 mod notes {
     use auth as countersign_auth;
@@ -57,13 +62,18 @@ impl Api {
     }
 }
 
-async fn the_program_does_what_the_guide_says(url: &str) {
+/// Starts it on a free port; as long as the runtime lives.
+async fn run(url: &str) -> (Auth, Api) {
     let auth = notes::start(url).await.expect("it starts");
     let app = notes::routes(&auth).into_make_service_with_connect_info::<std::net::SocketAddr>();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let api = Api(format!("http://{}", listener.local_addr().expect("an address")));
-    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (auth, api)
+}
 
+async fn the_program_does_what_the_guide_says(url: &str) {
+    let (auth, api) = run(url).await;
     let account = json!({ "email": "ada@example.com", "password": PASSWORD });
     let (status, ada) = api.ask(Method::POST, "/auth/register", "", account).await;
     assert_eq!(status, 201, "{ada}");
@@ -96,7 +106,22 @@ async fn the_program_does_what_the_guide_says(url: &str) {
     let admin = auth.tokens_create(&admin, &Client::default()).await.expect("a login").access;
     let (status, failed) = api.ask(Method::GET, "/admin/strangers", &admin, Value::Null).await;
     assert_eq!((status.as_u16(), &failed[0][1]), (200, &json!("127.0.0.1")), "{failed}");
-    server.abort();
+}
+
+#[tokio::test]
+async fn what_the_guide_to_embedding_lets_a_reader_paste_answers_what_it_shows() {
+    if !is_there("curl") {
+        eprintln!("skipped: it takes curl");
+        return;
+    }
+    let place = Place::disk().await;
+    let (_, api) = run(&place.url).await;
+    let guide = text(EMBED).replace("http://127.0.0.1:8000", &api.0);
+    let steps = tokio::task::spawn_blocking(move || {
+        let folder = tempdir().expect("folder");
+        follow(EMBED, &guide, folder.path(), "")
+    });
+    assert!(steps.await.expect("it ends") > 2);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use auth::testing::master_key;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::tempdir;
@@ -228,7 +229,7 @@ fn a_command_on_keys_says_no_in_its_exit_code() {
 async fn the_master_key_comes_from_the_environment_and_is_never_a_flag() {
     let folder = tempdir().expect("folder");
     let data = folder.path().join("data");
-    let master = "ab".repeat(32);
+    let master = master_key(1);
     let with = |mut command: Command| {
         command.env("COUNTERSIGN_KEYS__MASTER_KEY", &master);
         command
@@ -247,7 +248,7 @@ async fn the_master_key_comes_from_the_environment_and_is_never_a_flag() {
     assert_eq!(flag.expect("it runs").status.code(), Some(2));
     // Another one, from a file; the one before it, from a file too.
     let old = secret_file(folder.path(), "old", &master);
-    let new = secret_file(folder.path(), "new", &"cd".repeat(32));
+    let new = secret_file(folder.path(), "new", &master_key(2));
     let (old, new) = (old.to_str().expect("a path"), new.to_str().expect("a path"));
     let change = ["--keys-master-key-file", new, "--keys-previous-master-key-file", old];
     for options in [&change[..], &change[..2]] {

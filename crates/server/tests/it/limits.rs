@@ -1,6 +1,6 @@
 //! Limits on guessing, on the real server: from loopback, over a restart, and on two instances.
 
-use auth::testing::Place;
+use auth::testing::{Place, master_key};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::tempdir;
@@ -78,7 +78,7 @@ async fn limits_can_be_switched_off_on_loopback() {
 async fn two_instances_count_together() {
     let Some(place) = Place::postgres().await else { return };
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let start = || {
         let mut command = countersign();
         command.args(["serve", "--listen", "127.0.0.1:0", "--database-url", &place.url]);

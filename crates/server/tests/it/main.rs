@@ -25,6 +25,8 @@ mod durability;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod guides;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod limits;
@@ -42,6 +44,8 @@ mod postgres;
 mod process;
 #[cfg(test)]
 mod several;
+#[cfg(test)]
+mod slips;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 use auth::{
     Auth,
     storage::{Db, DbOptions, Migrations},
-    testing::{Place, open},
+    testing::{Place, master_key, open},
 };
 use reqwest::{Method, header::COOKIE};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn is_signed_in(server: &Server, held: &mut SignedIn) {
 async fn an_installation_moves_to_postgres_and_back_and_nobody_is_signed_out() {
     let Some(place) = Place::postgres().await else { return };
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let (here, back) = (folder.path().join("here"), folder.path().join("there/back"));
     fs::create_dir(&here).expect("made");
     let server = serve(&sqlite(&here), &master);
@@ -180,6 +180,34 @@ fn a_copy_says_what_is_wrong_with_its_urls_and_shows_no_password() {
     assert!(!text(&command.output().expect("it runs")).contains("hunter2"));
 }
 
+#[tokio::test]
+async fn a_copy_takes_the_side_that_is_not_named_from_the_settings() {
+    let folder = tempdir().expect("folder");
+    let server = Server::dev(&folder.path().join("here"), &[]);
+    assert!(server.stop().success());
+    let here = folder.path().join("here");
+    let to = sqlite(&folder.path().join("one"));
+    assert!(text(&run(&["db", "copy", "--data-dir", path(&here), "--to", &to])).contains("users"));
+    let other = sqlite(&folder.path().join("two"));
+    let config = folder.path().join("c.toml");
+    fs::write(&config, format!("[database]\nurl = {other:?}\n")).expect("written");
+    let copied = run(&["db", "copy", "--from", &to, "--config", path(&config)]);
+    assert!(text(&copied).contains("users"));
+    let again = run(&["db", "copy", "--from", &to, "--config", path(&config)]);
+    ends_with(&again, 2, "name an empty database");
+
+    let both = run(&["db", "copy", "--config", path(&config)]);
+    ends_with(&both, 2, "name one of the two databases");
+    let nowhere = folder.path().join("nowhere");
+    let none = run(&["db", "copy", "--data-dir", path(&nowhere), "--to", &other]);
+    ends_with(&none, 2, "--data-dir: there is no database");
+    let pooled = "[database]\nurl = \"postgres://me:hunter2@127.0.0.1:1/x\"\npooler = true\n";
+    fs::write(&config, pooled).expect("written");
+    let pooled = run(&["db", "copy", "--from", &to, "--config", path(&config)]);
+    ends_with(&pooled, 2, "name the address of PostgreSQL itself with --to");
+    assert!(!said(&pooled).contains("hunter2"));
+}
+
 /// Rows enough that a copy of them is seen in the middle of its work.
 async fn many(url: &str, rows: u32) {
     let db = open(url).await;
@@ -260,7 +288,7 @@ async fn a_copy_that_is_killed_leaves_an_empty_target_and_is_made_anew() {
 #[tokio::test]
 async fn a_backup_is_made_beside_a_server_and_restored_without_one() {
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let data = folder.path().join("data");
     fs::create_dir(&data).expect("made");
     let at = ["--data-dir", path(&data)];

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use auth::testing::Place;
+use auth::testing::{Place, master_key};
 use reqwest::{
     Method, StatusCode,
     header::{COOKIE, ORIGIN},
@@ -22,7 +22,7 @@ fn serve(place: &Place, folder: &TempDir, more: &[&str]) -> Command {
 async fn instances_share_accounts_keys_and_sessions() {
     let Some(place) = Place::postgres().await else { return };
     let folder = tempdir().expect("folder");
-    let master = secret_file(folder.path(), "master", &"ab".repeat(32));
+    let master = secret_file(folder.path(), "master", &master_key(1));
     let options = ["--keys-master-key-file", master.to_str().expect("a path")];
     // Both start on an empty database at once.
     let start = || {

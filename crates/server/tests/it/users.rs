@@ -110,7 +110,11 @@ async fn accounts_are_listed_changed_and_removed_beside_a_server() {
     assert_eq!(members, ["created_at", "disabled", "email", "id", "name", "roles"]);
     let by_id = json(&user(data, &["show", a["id"].as_str().expect("an id"), "--json"]));
     assert_eq!(by_id, a);
-    ends_with(&user(data, &["show", "x@example.com"]), 1, "account: there is nothing of this id");
+    ends_with(
+        &user(data, &["show", "x@example.com"]),
+        1,
+        "there is no account \"x@example.com\" here; `countersign user list`",
+    );
 
     let promoted = json(&user(data, &["set-role", "a@example.com", "admin", "--json"]));
     assert_eq!(promoted["roles"], json!(["admin", "user"]));

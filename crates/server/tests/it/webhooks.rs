@@ -72,12 +72,27 @@ async fn an_event_to_try_the_receiver_says_what_came_back() {
         code == 1 && came == "500 look\n" && said.contains("does not take"),
         "{code}: {came} {said}"
     );
+    let json = [&PRIVATE[..], &["--json"]].concat();
+    let read = |came: &str| -> Value { serde_json::from_str(came).expect("JSON") };
+    let (code, came, _) = try_out(&url, &secret, &json);
+    let told = read(&came);
+    assert_eq!((code, &told["taken"], &told["status"]), (1, &false.into(), &500.into()), "{told}");
+    receiver.behave(Reply::Status(204));
+    let (code, came, _) = try_out(&url, &secret, &json);
+    assert_eq!(
+        (code, &read(&came)["taken"], &read(&came)["trouble"].is_null()),
+        (0, &true.into(), &true)
+    );
     let closed = format!("http://{}/in", closed_address().await);
-    let (code, _, said) = try_out(&closed, &secret, &PRIVATE);
-    assert!(code == 3 && said.contains("refused"), "{code}: {said}");
+    let (code, came, said) = try_out(&closed, &secret, &PRIVATE);
+    assert!(code == 3 && said.contains("refused") && came.is_empty(), "{code}: {said}");
+    let (code, came, _) = try_out(&closed, &secret, &json);
+    let told = read(&came);
+    assert!(code == 3 && told["status"].is_null(), "{told}");
+    assert!(told["trouble"].as_str().is_some_and(|trouble| trouble.contains("refused")), "{told}");
     let (code, _, said) = run(&["webhook", "test"]);
     assert!(code == 2 && said.contains("set webhooks.url"), "{code}: {said}");
-    assert_eq!(receiver.requests().len(), 2);
+    assert_eq!(receiver.requests().len(), 4);
 }
 
 #[test]

@@ -19,8 +19,9 @@ use crate::{
     cli::{
         No, ask,
         dev::seeded_accounts,
+        flags::Installation,
         installation::stored,
-        instance::{make_private_folder, protect_process, refuse_shared_file},
+        instance::{database_file, make_private_folder, protect_process, refuse_shared_file},
         output,
     },
     settings::Refusal,
@@ -31,12 +32,15 @@ const OWNERS: &[Migrations] = &[Auth::MIGRATIONS, posts::MIGRATIONS];
 
 #[derive(Debug, Args)]
 pub(crate) struct Copy {
-    /// The database to copy: sqlite://PATH or postgres://…; @FILE or - where that holds the URL.
+    /// The database to copy: sqlite://PATH or postgres://…; @FILE or - where that holds the URL. Without it, that of the
+    /// installation.
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_DB_FROM", hide_env_values = true)]
-    from: String,
-    /// The database to copy it into, which has to be empty.
+    from: Option<String>,
+    /// The database to copy it into, which has to be empty. Without it, that of the installation.
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_DB_TO", hide_env_values = true)]
-    to: String,
+    to: Option<String>,
+    #[command(flatten)]
+    installation: Installation,
     /// Copy what there is at this moment although servers run on it; what they write later stays behind.
     #[arg(long)]
     while_running: bool,
@@ -51,10 +55,16 @@ pub(crate) struct Copy {
 impl Copy {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         protect_process();
-        if self.from == "-" && self.to == "-" {
+        let (from, to) = (self.from.as_deref(), self.to.as_deref());
+        if (from, to) == (Some("-"), Some("-")) {
             return Err(Refusal("only one of --from and --to can be -".to_owned()).into());
         }
-        let (from, to) = (Place::new(&self.from, "--from")?, Place::new(&self.to, "--to")?);
+        if (from, to) == (None, None) {
+            let one = "name one of the two databases with --from or --to; the other is then that of the installation \
+                       of --config or --data-dir";
+            return Err(Refusal(one.to_owned()).into());
+        }
+        let (from, to) = (self.place(from, "--from")?, self.place(to, "--to")?);
         from.must_be_there()?;
         to.make_room()?;
         if !self.while_running {
@@ -76,6 +86,28 @@ impl Copy {
         self.tell(&copied);
         from.warn_of_seeded_accounts();
         Ok(())
+    }
+
+    /// The database that a flag names, else that of the installation.
+    fn place(&self, named: Option<&str>, flag: &'static str) -> anyhow::Result<Place> {
+        if let Some(source) = named {
+            return Place::new(source, flag);
+        }
+        let config = self.installation.load()?;
+        match config.database.url {
+            Some(url) if config.database.pooler && url.starts_with("postgres") => {
+                Err(Refusal(format!(
+                    "database.pooler is set: through a pooler nobody sees which servers run; name the address of \
+                     PostgreSQL itself with {flag}"
+                ))
+                .into())
+            }
+            Some(url) => Place::at(&url, "database.url"),
+            None => {
+                let file = database_file(&self.installation.data_dir);
+                Place::at(&format!("sqlite://{}", file.display()), "--data-dir")
+            }
+        }
     }
 
     fn tell(&self, copied: &Copied) {
@@ -133,6 +165,11 @@ impl Place {
             }
             None => Zeroizing::new(source.to_owned()),
         };
+        Self::at(&url, flag)
+    }
+
+    /// The database with this URL; `flag` says who named it.
+    fn at(url: &str, flag: &'static str) -> anyhow::Result<Self> {
         let file = url.strip_prefix("sqlite://").map(PathBuf::from);
         let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
         let memory = file.as_deref() == Some(Path::new(":memory:"));
@@ -142,7 +179,7 @@ impl Place {
             ))
             .into());
         }
-        Ok(Self { flag, options: DbOptions::new(url.as_str()), file })
+        Ok(Self { flag, options: DbOptions::new(url), file })
     }
 
     fn must_be_there(&self) -> anyhow::Result<()> {

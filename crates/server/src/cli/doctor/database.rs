@@ -6,6 +6,7 @@ use auth::{
 };
 
 use super::{Facts, Finding, facts::Unknown};
+use crate::cli::report::refusal;
 
 /// Milliseconds by which clocks of machines that are kept right may differ.
 const NEAR: u64 = 2_000;
@@ -17,6 +18,14 @@ pub(super) fn database(facts: &Facts) -> Vec<Finding> {
         Ok(Engine::Sqlite) => vec![Finding::ok("SQLite answers")],
         Ok(Engine::Postgres) => vec![Finding::ok("PostgreSQL answers")],
         Err(Unknown::Skipped(why)) => vec![Finding::skipped(why)],
+        Err(Unknown::NotYet(why)) => vec![Finding::warning(
+            why,
+            "no server was started with these settings so far; if one was, its data lie elsewhere",
+            "start a server; or name the installation with --config, --data-dir or --database-url",
+        )],
+        Err(Unknown::Failed(why)) if refusal(why).is_some() => {
+            vec![Finding::failure(why, "no server starts", refusal(why).unwrap_or_default())]
+        }
         Err(Unknown::Failed(why)) => vec![Finding::failure(
             why,
             "no server starts, and those that run answer 503 to all but the check of a token",
@@ -25,7 +34,7 @@ pub(super) fn database(facts: &Facts) -> Vec<Finding> {
                     "see that PostgreSQL runs, that it can be reached from here, and that database.url is right"
                 }
                 _ => {
-                    "name the installation with --config, --data-dir or --database-url; its first start makes the file"
+                    "see that the file is one of SQLite and that this user can read it, and that database.url is right"
                 }
             },
         )],
@@ -37,10 +46,10 @@ pub(super) fn migrations(facts: &Facts) -> Vec<Finding> {
     vec![match &facts.tables {
         Err(unknown) => return Finding::unknown(unknown),
         Ok(Condition::Current) => Finding::ok("the tables are those of this version"),
-        Ok(Condition::Missing) => Finding::failure(
-            "the database holds no installation",
-            "no server was started on it yet, or it is another database",
-            "name the right one with database.url, or start a server: it makes the tables",
+        Ok(Condition::Missing) => Finding::warning(
+            "the tables are not made yet: the first start makes them",
+            "no server was started on this database so far; if one was, it is on another one",
+            "start a server, or name the right database with database.url",
         ),
         Ok(Condition::Behind(missing)) => Finding::warning(
             format!("the tables are older than version {version}: {} to come", missing.join(", ")),

@@ -8,11 +8,12 @@ use std::{
 
 use auth::{
     Auth, Clock, Config,
-    checkup::{Checkup, ClockDifference, KeysFound, LogFound},
+    checkup::{Checkup, ClockDifference, DeliveriesFound, KeysFound, LogFound},
     config::PublicUrl,
     mail::{Mailer, Templates},
     storage::{Condition, Engine},
     users::Email,
+    webhooks::Webhook,
 };
 use jwt::Timestamp;
 
@@ -37,6 +38,8 @@ pub(super) type Known<T> = Result<T, Unknown>;
 pub(super) enum Unknown {
     /// There was no reason to look, or no way because of something that is told elsewhere.
     Skipped(String),
+    /// It is made by the first start, which has not been.
+    NotYet(String),
     /// Looking for it failed.
     Failed(String),
 }
@@ -45,10 +48,6 @@ impl Unknown {
     fn failed(error: impl Into<anyhow::Error>) -> Self {
         Self::Failed(format!("{:#}", error.into()))
     }
-}
-
-fn not_reached<T>() -> Known<T> {
-    Err(Unknown::Skipped("the database was not reached".to_owned()))
 }
 
 /// A file or a folder, by its mode.
@@ -98,6 +97,10 @@ pub(super) struct Facts {
     /// Whether letters can be made and there is somewhere to send them to.
     pub(super) mail: Known<bool>,
     pub(super) mail_server: Known<String>,
+    /// Whether there is somewhere to send events to.
+    pub(super) webhooks: Known<bool>,
+    /// What is owed there.
+    pub(super) deliveries: Known<DeliveriesFound>,
     /// The origin of pages, and that which they call.
     pub(super) page: Known<(PublicUrl, Option<PublicUrl>)>,
     pub(super) probed: Known<Probed>,
@@ -134,9 +137,10 @@ impl Doctor {
             _ => Err(Unknown::Skipped("there is no mail server to ask".to_owned())),
         };
         let opened = match files.first() {
-            Some(file) if !file.exists() => {
-                Err(Unknown::Failed(format!("there is no database {}", file.display())))
-            }
+            Some(file) if !file.exists() => Err(Unknown::NotYet(format!(
+                "there is no database {} yet: the first start makes it",
+                file.display()
+            ))),
             _ => {
                 config
                     .database
@@ -145,6 +149,11 @@ impl Doctor {
                 Auth::builder(config.clone()).checkup().await.map_err(Unknown::failed)
             }
         };
+        let not_reached = Unknown::Skipped(match &opened {
+            Err(Unknown::NotYet(_)) => "there is no database yet".to_owned(),
+            _ => "the database was not reached".to_owned(),
+        });
+        let webhooks = Webhook::new(&config.webhooks).map(|webhook| webhook.is_some());
         let mut facts = Facts {
             problems: settings.problems().to_vec(),
             unfit,
@@ -154,12 +163,14 @@ impl Doctor {
             shared,
             disk: disk(files.first()),
             database: opened.as_ref().map(Checkup::engine).map_err(Clone::clone),
-            tables: not_reached(),
-            clock_difference: not_reached(),
-            keys: not_reached(),
-            log: not_reached(),
-            work: not_reached(),
-            seeded: not_reached(),
+            tables: Err(not_reached.clone()),
+            clock_difference: Err(not_reached.clone()),
+            keys: Err(not_reached.clone()),
+            log: Err(not_reached.clone()),
+            work: Err(not_reached.clone()),
+            seeded: Err(not_reached.clone()),
+            deliveries: Err(not_reached),
+            webhooks: webhooks.map_err(|error| Unknown::Failed(error.to_string())),
             mail: mail
                 .as_ref()
                 .map(Option::is_some)
@@ -194,7 +205,11 @@ impl Facts {
         self.clock_difference = checkup.clock_difference().await.map_err(Unknown::failed);
         self.tables = checkup.tables().await.map_err(Unknown::failed);
         if !matches!(self.tables, Ok(Condition::Current)) {
-            let why = Unknown::Skipped("the tables are not those of this version".to_owned());
+            let why = Unknown::Skipped(match self.tables {
+                Ok(Condition::Missing) => "the tables are not made yet".to_owned(),
+                _ => "the tables are not those of this version".to_owned(),
+            });
+            self.deliveries = Err(why.clone());
             self.keys = Err(why.clone());
             self.log = Err(why.clone());
             self.work = Err(why.clone());
@@ -206,6 +221,7 @@ impl Facts {
             Ok(found) if found.trouble.is_none() => checkup.log().await.map_err(Unknown::failed),
             _ => Err(Unknown::Skipped("the keys could not be read".to_owned())),
         };
+        self.deliveries = checkup.deliveries().await.map_err(Unknown::failed);
         self.work = checkup.work_taken_until().await.map_err(Unknown::failed);
         self.seeded = seeded(checkup, data_dir).await.map_err(Unknown::failed);
     }

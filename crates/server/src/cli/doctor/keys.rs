@@ -16,7 +16,7 @@ const LATE: i64 = 300;
 /// The keys, or why they are not judged: that they cannot be read is told once, by `keys`.
 fn found(facts: &Facts) -> Result<&KeysFound, Vec<Finding>> {
     facts.keys.as_ref().map_err(|unknown| match unknown {
-        Unknown::Skipped(why) => vec![Finding::skipped(why)],
+        Unknown::Skipped(why) | Unknown::NotYet(why) => vec![Finding::skipped(why)],
         Unknown::Failed(_) => vec![Finding::skipped("the keys could not be read")],
     })
 }
@@ -31,7 +31,11 @@ pub(super) fn keys(facts: &Facts) -> Vec<Finding> {
         )]
     };
     match &facts.keys {
-        Err(Unknown::Skipped(why)) => vec![Finding::skipped(why)],
+        Err(Unknown::Skipped(why) | Unknown::NotYet(why)) => vec![Finding::skipped(why)],
+        // What is wrong with the files themselves is told once.
+        Err(Unknown::Failed(_)) if !facts.unfit_for("secret_strength").is_empty() => {
+            vec![Finding::skipped("the files of the keys are not in order: see secret_strength")]
+        }
         Err(Unknown::Failed(why)) => failure(why),
         Ok(KeysFound { trouble: Some(why), .. }) => failure(why),
         Ok(KeysFound { all, .. }) => {

@@ -97,7 +97,7 @@ checks! {
         limits(settings::limits) "limits on guessing that are off";
         log(settings::log) "a `log.level` that means nothing";
     "files":
-        secret_strength(files::secret_strength) "secrets in files that can be guessed or not be read";
+        secret_strength(files::secret_strength) "secrets and keys in files that can be guessed, or not be read";
         file_modes(files::file_modes) "files and folders that others on the machine can read or change";
         disk_space(files::disk_space) "a disk that is full, or soon will be";
     "database":
@@ -119,6 +119,7 @@ checks! {
         audit(servers::audit) "events that nobody seals, and a chain that was changed";
         mail(servers::mail) "settings of mail with which no letter gets out";
         mail_server(servers::mail_server) "a mail server that cannot be reached or refuses the login (`--mail`)";
+        webhooks(servers::webhooks) "settings of webhooks with which no event gets out, and events that the receiver does not take";
     "browser":
         cookie(browser::cookie) "a session cookie that the browser would not send from the pages of `--origin`";
         cors(browser::cors) "an origin whose scripts may not call the server";
@@ -195,7 +196,7 @@ impl Finding {
     /// Nothing could be judged, because what it takes to judge is not known.
     fn unknown(unknown: &Unknown) -> Vec<Self> {
         vec![match unknown {
-            Unknown::Skipped(why) => Self::skipped(why),
+            Unknown::Skipped(why) | Unknown::NotYet(why) => Self::skipped(why),
             Unknown::Failed(why) => Self::failure(
                 why,
                 "what this check looks at could not be read",

@@ -114,7 +114,7 @@ pub(super) fn trusted_proxies(facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn probe(facts: &Facts) -> Vec<Finding> {
     let Probed { url, seen } = match &facts.probed {
-        Err(Unknown::Skipped(why)) => return vec![Finding::skipped(why)],
+        Err(Unknown::Skipped(why) | Unknown::NotYet(why)) => return vec![Finding::skipped(why)],
         Err(Unknown::Failed(why)) => {
             return vec![Finding::failure(
                 why,
@@ -150,7 +150,7 @@ pub(super) fn probe(facts: &Facts) -> Vec<Finding> {
 
 fn probed(facts: &Facts) -> Result<&Probed, Vec<Finding>> {
     facts.probed.as_ref().map_err(|unknown| match unknown {
-        Unknown::Skipped(why) => vec![Finding::skipped(why)],
+        Unknown::Skipped(why) | Unknown::NotYet(why) => vec![Finding::skipped(why)],
         Unknown::Failed(_) => vec![Finding::skipped("no server answered")],
     })
 }

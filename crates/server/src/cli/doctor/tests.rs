@@ -2,7 +2,7 @@
 
 use auth::{
     Config,
-    checkup::{ClockDifference, KeysFound, LogFound, Seen},
+    checkup::{ClockDifference, DeliveriesFound, KeysFound, LogFound, Seen},
     config::Store,
     keys::{Key, Place, State},
     storage::{Condition, Engine},
@@ -90,6 +90,8 @@ fn sound() -> Facts {
         seeded: Ok(Vec::new()),
         mail: Ok(true),
         mail_server: Ok("smtps://mail.example.com".to_owned()),
+        webhooks: Ok(true),
+        deliveries: Ok(DeliveriesFound::default()),
         page: Ok(("https://app.example.com".parse().expect("a URL"), None)),
         probed: Ok(Probed { url: "https://auth.example.com".parse().expect("a URL"), seen }),
         config,
@@ -106,6 +108,16 @@ fn keys(facts: &mut Facts) -> &mut KeysFound {
 
 fn seen(facts: &mut Facts) -> &mut Seen {
     &mut facts.probed.as_mut().expect("an answer").seen
+}
+
+fn deliveries(facts: &mut Facts) -> &mut DeliveriesFound {
+    facts.deliveries.as_mut().expect("deliveries")
+}
+
+/// Events of which one was refused so often.
+fn refused(attempts: u64) -> DeliveriesFound {
+    let (oldest, due) = (Some(at(-7_200)), Some(at(60)));
+    DeliveriesFound { waiting: 3, oldest, due, refused: 2, attempts }
 }
 
 /// What serve would refuse in these settings, as it is when they are read.
@@ -197,6 +209,11 @@ const BREAKS: &[Break] = {
             facts.config.keys.secret_file = vec!["/no/such/secret".into()];
             refuse(facts);
         }),
+        ("secret_strength", Failure, "keys.master_key: the master key is weak", |facts| {
+            facts.config.keys.master_key_file = None;
+            facts.config.keys.master_key = Some("0".repeat(64).into());
+            refuse(facts);
+        }),
         ("file_modes", Warning, "mode 0644", |facts| {
             facts.shared = vec![Folder { path: "/c.toml".into(), mode: 0o644 }];
         }),
@@ -221,11 +238,18 @@ const BREAKS: &[Break] = {
         ("database", Failure, "refused", |facts| {
             facts.database = Err(Unknown::Failed("connection refused".to_owned()));
         }),
+        ("database", Warning, "no database yet", |facts| {
+            facts.database = Err(Unknown::NotYet("there is no database yet".to_owned()));
+        }),
+        ("database", Failure, "does not exist", |facts| {
+            let why = "the database answered 3D000: database \"x\" does not exist";
+            facts.database = Err(Unknown::Failed(why.to_owned()));
+        }),
         ("database", Failure, "neither sqlite:// nor postgres://", |facts| {
             facts.config.database.url = Some("mysql://h/d".to_owned());
             refuse(facts);
         }),
-        ("migrations", Failure, "holds no installation", |facts| {
+        ("migrations", Warning, "not made yet: the first start makes them", |facts| {
             facts.tables = Ok(Condition::Missing);
         }),
         ("migrations", Warning, "V7__events to come", |facts| {
@@ -313,6 +337,32 @@ const BREAKS: &[Break] = {
         }),
         ("mail", Failure, "mail.ca_file", |facts| {
             facts.mail = Err(Unknown::Failed("mail.ca_file: no such file".to_owned()));
+        }),
+        ("mail", Failure, "mail.password_file", |facts| {
+            facts.config.mail.password_file = Some("/no/such/password".into());
+            refuse(facts);
+        }),
+        ("webhooks", Failure, "webhooks.secret_file", |facts| {
+            facts.config.webhooks.secret_file = Some("/no/such/secret".into());
+            refuse(facts);
+        }),
+        ("webhooks", Failure, "webhooks.url", |facts| {
+            facts.webhooks = Err(Unknown::Failed("webhooks.url: it is private".to_owned()));
+        }),
+        ("webhooks", Warning, "webhooks.url is not set, and events wait", |facts| {
+            facts.webhooks = Ok(false);
+            deliveries(facts).waiting = 3;
+        }),
+        ("webhooks", Warning, "wait for 20 min: no server does it", |facts| {
+            let due = Some(at(-1_200));
+            *deliveries(facts) =
+                DeliveriesFound { waiting: 1, oldest: due, due, ..DeliveriesFound::default() };
+        }),
+        ("webhooks", Warning, "(2 of 3, one of them 4 times; the oldest is 2 h old)", |facts| {
+            *deliveries(facts) = refused(4);
+        }),
+        ("webhooks", Failure, "after 10 attempts they are given up", |facts| {
+            *deliveries(facts) = refused(8);
         }),
         ("mail_server", Failure, "timed out", |facts| {
             facts.mail_server = Err(Unknown::Failed("timed out".to_owned()));
@@ -410,6 +460,7 @@ fn without_a_database_the_rest_is_still_looked_at() {
     facts.clock_difference = Err(skipped());
     (facts.keys, facts.log) = (Err(skipped()), Err(skipped()));
     (facts.work, facts.seeded) = (Err(skipped()), Err(skipped()));
+    facts.deliveries = Err(skipped());
     facts.probed = Err(skipped());
     let report = Report::of(&facts);
     assert_eq!((report.failures, report.warnings), (1, 0));
@@ -431,6 +482,8 @@ fn what_is_legitimate_is_not_told_as_wrong() {
     keys(&mut facts).all[0].sealed = false;
     keys(&mut facts).server_secret_sealed = Some(false);
     facts.clock_difference = Ok(None);
+    // An event that is on its way, and one that is tried again.
+    *deliveries(&mut facts) = refused(1);
     // Pages of the server's own origin.
     facts.page = Ok(("https://auth.example.com".parse().expect("a URL"), None));
     facts.config.http.cors_origins.clear();

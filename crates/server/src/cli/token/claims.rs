@@ -219,7 +219,7 @@ impl Known<'_> {
         let named = self.parts.payload.texts("aud").unwrap_or_default();
         match rules.audiences.as_slice() {
             [] => {
-                let flag = "no audience was expected: name yours with --audience";
+                let flag = "refused by default: name yours with --audience";
                 (State::Refused, flag.to_owned())
             }
             accepted if named.iter().any(|audience| accepted.contains(audience)) => {

@@ -23,7 +23,7 @@ pub(super) struct Explain {
     token: TokenArgument,
     #[command(flatten)]
     judge: JudgeArguments,
-    /// Print one JSON object: `{"accepted", "check", "code", "detail", "keys", "members", "signature", "times",
+    /// Print one JSON object: `{"accepted", "check", "code", "detail", "hint", "keys", "members", "signature", "times",
     /// "elsewhere"}`.
     #[arg(long)]
     json: bool,
@@ -37,6 +37,7 @@ struct Explained<'a> {
     check: Option<&'static str>,
     code: Option<&'static str>,
     detail: Option<&'a str>,
+    hint: Option<&'a str>,
     keys: Option<&'a str>,
     members: Vec<Member<'a>>,
     signature: Signature<'a>,
@@ -133,6 +134,7 @@ impl Findings {
             check: refused.map(|refused| refused.check.name()),
             code: refused.map(|refused| refused.code),
             detail: refused.map(|refused| refused.detail.as_str()),
+            hint: refused.and_then(|refused| refused.hint.as_deref()),
             keys: self.rules.as_ref().map(|rules| rules.whose.as_str()),
             members,
             signature: Signature {
@@ -181,9 +183,13 @@ impl Findings {
                 "  Name a key with --secret-file, --key, --jwks or --issuer, or an installation with --data-dir."
                     .to_owned(),
             ],
-            Some(Ok(())) => vec![format!("{GOOD}Accepted{GOOD:#} by {whose}.")],
+            Some(Ok(())) => {
+                let mut lines = vec![format!("{GOOD}Accepted{GOOD:#} by {whose}.")];
+                lines.extend(self.defaults_line());
+                lines
+            }
             Some(Err(refused)) => {
-                let Refused { check, code, detail } = refused;
+                let Refused { check, code, detail, hint } = refused;
                 let check = check.name();
                 let mut lines = vec![format!("{BAD}Refused{BAD:#} by {whose}: {check}: {detail} ({code}).")];
                 if refused.check < Check::Claims {
@@ -192,9 +198,19 @@ impl Findings {
                             .to_owned(),
                     );
                 }
+                lines.extend(hint.iter().map(|hint| format!("  {hint}.")));
+                let rules = self.rules.as_ref();
+                if refused.check == Check::Audience && rules.is_some_and(|rules| rules.audiences.is_empty()) {
+                    lines.extend(self.defaults_line());
+                }
                 lines
             }
         }
+    }
+
+    fn defaults_line(&self) -> Option<String> {
+        let defaults = self.rules.as_ref()?.defaults()?;
+        Some(format!("  Judged by defaults, where nothing was asked for: {defaults}."))
     }
 
     fn elsewhere_lines(&self) -> Vec<String> {

@@ -68,6 +68,8 @@ pub(super) struct Rules {
     pub(super) whose: String,
     /// Whether the rules of an installation for its own tokens hold.
     pub(super) own: bool,
+    /// Whether they are those that were asked for beside a key, and the defaults for the rest.
+    pub(super) asked: bool,
 }
 
 /// A check on a token, in the order in which they are made.
@@ -129,6 +131,8 @@ pub(super) struct Refused {
     pub(super) check: Check,
     pub(super) code: &'static str,
     pub(super) detail: String,
+    /// What would be asked next, where that is known.
+    pub(super) hint: Option<String>,
 }
 
 impl From<jwt::Error> for Refused {
@@ -137,7 +141,7 @@ impl From<jwt::Error> for Refused {
             jwt::Error::ClaimMissing("exp") => Check::Expiry,
             _ => Check::of(error.code()),
         };
-        Self { check, code: error.code(), detail: error.to_string() }
+        Self { check, code: error.code(), detail: error.to_string(), hint: None }
     }
 }
 
@@ -193,6 +197,7 @@ impl JudgeArguments {
             now: self.now(),
             whose: whose.to_owned(),
             own: false,
+            asked: true,
         };
         Judge { keys: Keys::Known(Box::new(rules.verifier(keys))), rules }
     }
@@ -209,6 +214,7 @@ impl JudgeArguments {
             now: self.now(),
             whose: String::new(),
             own: true,
+            asked: false,
         };
         let file = database_file(&self.installation.data_dir);
         if config.database.url.is_none() && file.exists() {
@@ -287,6 +293,18 @@ async fn fetch(
 }
 
 impl Rules {
+    /// What holds because nothing else was asked for beside the key.
+    pub(super) fn defaults(&self) -> Option<String> {
+        let mut defaults = Vec::new();
+        if self.issuer.is_none() {
+            defaults.push("any issuer will do (--issuer asks for one)");
+        }
+        if self.audiences.is_empty() {
+            defaults.push("a token for an audience is refused (--audience names yours)");
+        }
+        (self.asked && !defaults.is_empty()).then(|| defaults.join("; "))
+    }
+
     fn verifier(&self, keys: Jwks) -> Verifier {
         let now = Timestamp::new(self.now);
         let mut verifier = Verifier::new(keys).leeway(self.leeway).clock(now);
@@ -309,17 +327,22 @@ impl Judge {
         match &self.keys {
             Keys::Known(verifier) => {
                 let verdict = verifier.verify::<()>(token).map(drop);
-                verdict.map_err(|error| with_keys(error.into(), parts, verifier.keys()))
+                verdict
+                    .map_err(|error| with_keys(error.into(), parts, verifier.keys(), &self.rules))
             }
             Keys::Installation(inspector) => {
-                inspector.judge(token).map_err(|denied| of_installation(&denied))
+                inspector.judge(token).map_err(|denied| of_installation(&denied, parts))
             }
         }
     }
 }
 
 /// Says of keys that are at hand what they are, where that is why they do not fit.
-fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks) -> Refused {
+fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks, rules: &Rules) -> Refused {
+    if refused.check == Check::Audience && rules.audiences.is_empty() {
+        let (detail, hint) = audience_not_named(parts);
+        return Refused { detail, hint: Some(hint), ..refused };
+    }
     let detail = match (refused.check, parts.header.text("kid")) {
         (Check::Algorithm, _) => {
             let said = harmless(&parts.header.text("alg").unwrap_or_default());
@@ -339,7 +362,26 @@ fn with_keys(refused: Refused, parts: &Parts, keys: &Jwks) -> Refused {
     Refused { detail, ..refused }
 }
 
-fn of_installation(denied: &Denied) -> Refused {
+/// The key fits, and nobody said for whom the token has to be: it is not said to be for somebody else.
+fn audience_not_named(parts: &Parts) -> (String, String) {
+    let named = parts.payload.texts("aud").unwrap_or_default();
+    let plain = |name: &&String| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c))
+    };
+    let hint = match named.first().filter(plain) {
+        Some(audience) => {
+            format!("nothing else stands in its way: ask again with --audience {audience}")
+        }
+        None => {
+            "nothing else stands in its way: ask again with --audience and its audience".to_owned()
+        }
+    };
+    let detail = "it is meant for an audience, and none was named with --audience: by default a token for an audience is \
+                  refused, whosever it is";
+    (detail.to_owned(), hint)
+}
+
+fn of_installation(denied: &Denied, parts: &Parts) -> Refused {
     let detail = denied.to_string();
     let check = match denied.code() {
         // The form was in order, or the token would not have come so far.
@@ -347,5 +389,16 @@ fn of_installation(denied: &Denied) -> Refused {
         "claim_missing" if detail.contains("`exp`") => Check::Expiry,
         code => Check::of(code),
     };
-    Refused { check, code: denied.code(), detail }
+    let symmetric = parts.header.text("alg").is_some_and(|alg| alg.starts_with("HS"));
+    let hint = (check == Check::Key).then(|| {
+        let (flag, setting) = match symmetric {
+            true => ("--secret-file FILE", "keys.secret_file"),
+            false => ("--key FILE", "keys.private_key_file"),
+        };
+        format!(
+            "the database here has no such key; if the server was started with it in a file, name that: {flag} --issuer \
+             ISSUER --audience AUDIENCE; or set {setting} here as it is set there, with --config or in the environment"
+        )
+    });
+    Refused { check, code: denied.code(), detail, hint }
 }

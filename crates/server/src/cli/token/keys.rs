@@ -1,6 +1,7 @@
 //! Keys from files, stdin and the environment.
 
 use anyhow::Context;
+use auth::config::parse_algorithm;
 use clap::Args;
 use jwt::{Algorithm, Error, Jwk, Jwks, SigningKey, VerifyingKey, dangerous};
 use zeroize::Zeroizing;
@@ -13,7 +14,8 @@ use crate::settings::Refusal;
 #[group(multiple = true)]
 pub(super) struct KeyArguments {
     /// A file with the shared secret of HS256, HS384 or HS512, one newline at its end not counted; `-` is stdin.
-    #[arg(long, value_name = "FILE")]
+    // A server has it under the second name.
+    #[arg(long, value_name = "FILE", alias = "keys-secret-file")]
     secret_file: Option<String>,
     /// The environment variable that holds the shared secret.
     #[arg(long, value_name = "NAME")]
@@ -95,11 +97,7 @@ impl KeyArguments {
 
     fn algorithm(&self) -> Result<Option<Algorithm>, Refusal> {
         let Some(name) = &self.algorithm else { return Ok(None) };
-        let known =
-            || Algorithm::ALL.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-        name.parse()
-            .map(Some)
-            .map_err(|error: Error| Refusal(format!("--algorithm: {error}; there are {}", known())))
+        parse_algorithm(name).map(Some).map_err(|error| Refusal(format!("--algorithm: {error}")))
     }
 
     fn symmetric(&self, secret: &[u8]) -> anyhow::Result<SigningKey> {

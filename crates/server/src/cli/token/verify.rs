@@ -104,7 +104,7 @@ impl Verify {
     }
 
     fn refuse(&self, refused: &Refused, said: Option<&str>) -> anyhow::Result<()> {
-        let Refused { check, code, detail } = refused;
+        let Refused { check, code, detail, hint } = refused;
         if self.json {
             output::data(&json(&Verdict {
                 valid: false,
@@ -119,6 +119,9 @@ impl Verify {
         output::talk(&format!("{BAD}not valid{BAD:#}: {}: {detail} ({code})", check.name()));
         if let Some(said) = said {
             output::talk(&format!("  {said}"));
+        }
+        if let Some(hint) = hint {
+            output::talk(&format!("  {hint}"));
         }
         Err(No(String::new()).into())
     }

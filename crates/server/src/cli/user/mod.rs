@@ -3,7 +3,6 @@
 mod export;
 mod import;
 
-use anyhow::Context;
 use auth::{
     Auth, roles,
     users::{Email, NewUser, Search, User as Account, UserId},
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::{
-    ask,
+    No, ask,
     flags::Flags,
     installation::{self, Missing},
     output,
@@ -274,7 +273,11 @@ async fn find(auth: &Auth, user: &str) -> anyhow::Result<Account> {
         Ok(id) => auth.user(UserId(id)).await?,
         Err(_) => auth.user_by_email(&Email::parse(user)?).await?,
     };
-    account.ok_or(auth::Error::NotFound).context("account")
+    account.ok_or_else(|| {
+        let what = format!("there is no account {user:?} here");
+        No(format!("{what}; `countersign user list` shows all, with --search TEXT those with it"))
+            .into()
+    })
 }
 
 /// Roles with the one that everybody has.

@@ -14,6 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // /register, /login, /login/session, /refresh, /logout, /sessions, /me and the key set
         .merge(auth.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+    // With this the limits on guessing and the audit log know the address of a client.
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).await?;
     Ok(())
 }

@@ -16,6 +16,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    serve(start("sqlite://notes.db").await?).await
+}
+
 /// Tables of the application's own, in the same database, under a migration table of their own.
 const TABLES: Migrations = Migrations {
     table: "notes_migrations",

@@ -1,0 +1,50 @@
+"""Who is calling? The token says it, and the key alone shows that it is true."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import jwt
+from fastapi import Depends, HTTPException
+from fastapi.security import OAuth2PasswordBearer
+
+SERVER = os.environ.get("AUTH_SERVER", "http://127.0.0.1:8000")
+SECRET_FILE = os.environ.get("SECRET_FILE")  # with it HS256, without it ES256
+KEYS = jwt.PyJWKClient(SERVER + "/.well-known/jwks.json")
+# 401 where there is no token; the button of /docs sends address and password to /login.
+bearer = OAuth2PasswordBearer(SERVER + "/login")
+
+
+def by_secret(token: str) -> dict:
+    """HS256: the secret of the server, which is the file's bytes without the newline at its end."""
+    secret = Path(SECRET_FILE).read_bytes().removesuffix(b"\n")
+    return claims(token, secret, "HS256")
+
+
+def by_key_set(token: str) -> dict:
+    """ES256: the public key that the token names, fetched once in five minutes."""
+    return claims(token, KEYS.get_signing_key_from_jwt(token), "ES256")
+
+
+def claims(token: str, key, algorithm: str) -> dict:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=[algorithm],  # always named here, never taken from the token
+        issuer="countersign",
+        audience="countersign",
+        leeway=30,
+        options={"require": ["exp", "sub"]},
+    )
+
+
+def caller(token: Annotated[str, Depends(bearer)]) -> dict:
+    try:
+        return by_secret(token) if SECRET_FILE else by_key_set(token)
+    except jwt.PyJWKClientConnectionError:
+        raise HTTPException(503, "the key set cannot be fetched", {"Retry-After": "5"})
+    except jwt.PyJWTError as error:
+        raise HTTPException(401, str(error), {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+Caller = Annotated[dict, Depends(caller)]
