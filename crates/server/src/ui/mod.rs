@@ -6,11 +6,13 @@
 
 mod account;
 mod assets;
+mod clock;
 pub mod docs;
 mod home;
 pub mod outbox;
 mod routes;
 mod texts;
+mod time;
 mod visit;
 
 use auth::{Auth, config::PublicUrl};
@@ -40,10 +42,18 @@ pub(crate) struct Site {
 pub(crate) fn around(api: Router, site: Site) -> Router {
     let url = site.auth.config().http.public_url.as_ref();
     let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
+    let (is_dev, has_outbox) = (site.is_dev, site.auth.outbox().is_some());
     let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
+    docs::add(&mut routes);
+    if is_dev {
+        clock::add(&mut routes);
+    }
+    if has_outbox {
+        outbox::add(&mut routes);
+    }
     routes.finish(pages).merge(assets::routes())
 }
 
