@@ -9,9 +9,8 @@ use crate::clock::{parse_offset, text};
 
 /// How far ahead of the machine one may set it with one choice, in seconds: as far as something changes there (a token
 /// expires after ten minutes, a link after thirty, an idle session after twelve hours, a login by tokens after a month).
-const STOPS: [i64; 12] = [
-    -86_400, -3_600, 0, 600, 1_800, 3_600, 21_600, 46_800, 86_400, 259_200, 691_200, 2_678_400,
-];
+const STOPS: [i64; 12] =
+    [-86_400, -3_600, 0, 600, 1_800, 3_600, 21_600, 46_800, 86_400, 259_200, 691_200, 2_678_400];
 
 /// What the clock says.
 #[derive(Debug, Clone, Deserialize)]

@@ -118,7 +118,10 @@ impl Frame {
         let detail = answer.text("detail");
         match (answer.code(), self.text.errors(answer.code())) {
             // Why exactly, and what would be better, is said by whoever judged it.
-            ("password_refused", _) => self.text.frame().password_refused(detail),
+            ("password_refused", _) => {
+                let reason = detail.split_once(": ").map_or(&*detail, |(_member, reason)| reason);
+                self.text.frame().password_refused(reason)
+            }
             ("rate_limited", Some(own)) => format!("{own} {}", self.wait(answer)),
             (_, Some(own)) => own.to_owned(),
             (_, None) => detail,

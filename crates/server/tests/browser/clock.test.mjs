@@ -26,7 +26,7 @@ seen("the clock is moved, a session ends by it, and comes back with it", server,
 
   // An idle session ends after twelve hours.
   await slider.focus();
-  for (let steps = 0; steps < 20 && await slider.getAttribute("aria-valuetext") !== "+1 d"; steps += 1) {
+  for (let steps = 0; steps < 20 && await slider.getAttribute("aria-valuetext") !== "+1\u00a0d"; steps += 1) {
     await page.keyboard.press("ArrowRight");
   }
   assert.equal(await offset(), "70m", "nothing is set while somebody chooses");

@@ -171,8 +171,7 @@ struct Claim {
 
 async fn claim_page(visit: Visit, query: Result<Query<Linked>, QueryRejection>) -> Response {
     let email = visit.frame.visitor.as_ref().map(|visitor| visitor.email.clone());
-    let form =
-        &Claim { token: token(query), email: email.unwrap_or_default(), ..Claim::default() };
+    let form = &Claim { token: token(query), email: email.unwrap_or_default(), ..Claim::default() };
     let refusal = form.token.is_empty().then(|| incomplete(&visit));
     visit.page(&ClaimPage { frame: &visit.frame, form, refusal })
 }
