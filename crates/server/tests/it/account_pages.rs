@@ -418,3 +418,25 @@ async fn the_clock_is_set_by_a_form_and_leads_back() {
     assert!(shown.contains(r#"<option value="31d" selected>"#), "{shown}");
     assert_eq!(set(&[("offset", "0s")]).await, "0s");
 }
+
+#[tokio::test]
+async fn behind_a_prefix_every_path_of_a_page_begins_with_it() {
+    let folder = tempdir().expect("folder");
+    let server = Server::dev(folder.path(), &["--http-public-url", "http://localhost:8000/auth"]);
+    assert_eq!(location(&page(&server, "/account", "").await), "/auth/login?next=/account");
+    server.register("a@example.com").await;
+    let cookie = server.login_session("a@example.com", PASSWORD).await;
+    for path in ["/", "/login", "/account", "/outbox", "/password/reset?token=x"] {
+        let shown = page(&server, path, if path == "/account" { &cookie } else { "" }).await.text;
+        for attribute in [" href=\"/", " src=\"/", " action=\"/"] {
+            for link in shown.split(attribute).skip(1) {
+                assert!(link.starts_with("auth/"), "{path}: {attribute}{}", &link[..40]);
+            }
+        }
+        assert!(shown.contains(" href=\"/auth/static/"));
+    }
+    let request = server.request(Method::POST, "/account/language").form(&[("language", "de")]);
+    let request = request.header(ORIGIN, "http://localhost:8000");
+    let request = request.header("referer", "http://localhost:8000/auth/login?next=/x");
+    assert_eq!(location(&answer(request).await), "/auth/login?next=/x");
+}

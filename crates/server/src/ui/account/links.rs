@@ -179,10 +179,8 @@ async fn claim_page(visit: Visit, query: Result<Query<Linked>, QueryRejection>) 
 /// Makes the first administrator, and signs him in.
 async fn claim(visit: Visit, Form(form): Form<Claim>) -> Response {
     let (email, password) = (form.email.trim(), &*form.password);
-    let mut body = json!({ "token": *form.token, "email": email, "password": password });
-    if !form.name.trim().is_empty() {
-        body["name"] = form.name.trim().into();
-    }
+    let name = Some(form.name.trim()).filter(|name| !name.is_empty());
+    let body = json!({ "token": *form.token, "email": email, "password": password, "name": name });
     let answer = visit.ask(Method::POST, "/admin/claim", Some(body)).await;
     if answer.status.is_success() {
         return match enter(&visit, email, password, "/account?done=claimed").await {
