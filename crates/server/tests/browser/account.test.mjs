@@ -380,6 +380,21 @@ seen("what a code means is a page like the others", server, async (page) => {
   await look(page, "nowhere");
 }, refused(404));
 
+seen("a page of another site sends forms in vain", server, async (page) => {
+  const account = await register("lured@example.com");
+  await signIn(page, account);
+  for (const [path, field] of [["/account/name", "new_name"], ["/account/forgot", "email"]]) {
+    const form = `<form method="post" action="${server.url}${path}"><input name="${field}" value="${account.email}"><button>Win</button></form>`;
+    await page.goto(`data:text/html,${encodeURIComponent(form)}`);
+    await page.getByRole("button", { name: "Win" }).click();
+    await page.getByRole("heading", { name: "This form comes from elsewhere" }).waitFor();
+  }
+  await look(page, "cross-site");
+  assert.equal((await me(page)).body.name, "Somebody");
+  await page.goto("/outbox");
+  assert.equal(await page.getByText(account.email).count(), 0, "no letter was asked for");
+}, refused(403));
+
 seen("a link for the first administrator that is not good is told", server, async (page) => {
   await page.goto("/admin/claim?token=0123456789abcdef");
   await look(page, "claim");

@@ -11,4 +11,7 @@ seen("what is not possible is told in place of a form", server, async (page) => 
   await page.goto("/register");
   await page.getByText("New accounts are made by an administrator").waitFor();
   await look(page, "closed");
+  await page.goto("/outbox");
+  await page.getByText("There is none yet").waitFor();
+  await look(page, "outbox-empty");
 });
