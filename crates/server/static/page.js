@@ -1,6 +1,8 @@
 // What every page does beyond its markup. Without it, each page still works.
 
-const language = document.documentElement.lang;
+// Of the page's language, the kind that the visitor speaks: it writes dates in its own way.
+const { lang } = document.documentElement;
+const language = navigator.languages.find((tag) => tag.startsWith(lang)) ?? lang;
 const units = [["year", 31536000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 /** How far `seconds` are, in words: "in 4 minutes", "2 hours ago". */
@@ -14,6 +16,11 @@ export function distance(seconds) {
 export function moment(seconds) {
   return new Date(seconds * 1000).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
 }
+
+/** The server's time, in seconds: a developer's server may be ahead of the machine, or behind. */
+const server = document.querySelector("[data-now]");
+const ahead = server ? server.dataset.now - Math.floor(Date.now() / 1000) : 0;
+export const now = () => Date.now() / 1000 + (Math.abs(ahead) > 2 ? ahead : 0);
 
 /** Makes an element: its name, its attributes, what is in it. Text stays text. */
 export function element(name, attributes = {}, ...inside) {
@@ -36,7 +43,7 @@ export function texts(holder) {
 for (const time of document.querySelectorAll("time[datetime]")) {
   const seconds = Date.parse(time.dateTime) / 1000;
   time.title = time.textContent;
-  time.textContent = time.hasAttribute("data-distance") ? distance(seconds - Date.now() / 1000) : moment(seconds);
+  time.textContent = time.hasAttribute("data-distance") ? distance(seconds - now()) : moment(seconds);
 }
 
 // A button that copies the text of the element it names.
@@ -49,4 +56,17 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     button.textContent = button.dataset.done;
     setTimeout(() => { button.textContent = before; }, 1500);
   });
+}
+
+// A button that shows the password in the field that it names, and hides it again.
+for (const button of document.querySelectorAll("button[data-shows]")) {
+  const field = document.getElementById(button.dataset.shows);
+  button.hidden = false;
+  const show = (visible) => {
+    field.type = visible ? "text" : "password";
+    button.setAttribute("aria-pressed", visible);
+  };
+  button.addEventListener("click", () => show(field.type === "password"));
+  // What a browser keeps of a form, it keeps of fields that are no passwords.
+  field.form.addEventListener("submit", () => show(false));
 }

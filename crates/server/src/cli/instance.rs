@@ -82,7 +82,7 @@ impl Instance {
         let mut app = app::router(&self.auth, more);
         if is_dev || http.pages {
             let site = Site { auth: self.auth.clone(), is_dev, has_docs: is_dev || http.docs };
-            app = ui::around(app, site);
+            app = ui::around(app, &site);
         }
         let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };

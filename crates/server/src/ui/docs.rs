@@ -18,6 +18,11 @@ use guard::Problem;
 use serde_json::{Value, json};
 use utoipa_swagger_ui::Config;
 
+use super::{
+    home,
+    routes::Routes,
+    visit::{Frame, Visit},
+};
 use crate::{app, clock, limits, ui::outbox};
 
 /// Swagger UI sets styles on its elements and draws icons out of `data:` URLs. Its scripts are files of this server, and
@@ -107,9 +112,7 @@ fn nothing() -> Problem {
 /// A text in pieces, each with whether it is code.
 type Pieces = Vec<(bool, &'static str)>;
 
-/// The page of a code.
-#[derive(Template)]
-#[template(path = "error.html")]
+/// What is said of a code.
 struct Explained {
     code: &'static str,
     statuses: &'static str,
@@ -118,12 +121,16 @@ struct Explained {
     remedy: Pieces,
 }
 
-async fn error(
-    State(pages): State<Arc<BTreeMap<&'static str, Explained>>>,
-    Path(code): Path<String>,
-) -> Response {
-    let Some(page) = pages.get(code.as_str()) else { return nothing().into_response() };
-    match page.render() {
+/// What is said of a code, for whoever asks: also a program, and where there are no other pages.
+#[derive(Template)]
+#[template(path = "docs/error_alone.html")]
+struct ErrorAlone<'a> {
+    row: &'a Explained,
+}
+
+async fn error(State(rows): State<Arc<Rows>>, Path(code): Path<String>) -> Response {
+    let Some(row) = rows.get(code.as_str()) else { return nothing().into_response() };
+    match (ErrorAlone { row }).render() {
         Ok(text) => Html(text).into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
@@ -133,8 +140,29 @@ async fn error(
     }
 }
 
+/// The same among the other pages.
+#[derive(Template)]
+#[template(path = "docs/error.html")]
+struct ErrorPage<'a> {
+    frame: &'a Frame,
+    row: &'a Explained,
+}
+
+/// The pages of errors, for people.
+pub(super) fn add(pages: &mut Routes) {
+    let rows = Arc::new(explained());
+    let page = async move |visit: Visit, Path(code): Path<String>| match rows.get(code.as_str()) {
+        Some(row) => visit.page(&ErrorPage { frame: &visit.frame, row }),
+        None => home::nowhere(&visit),
+    };
+    pages.page("/docs/errors/{code}", page);
+}
+
+/// What is said of each code.
+type Rows = BTreeMap<&'static str, Explained>;
+
 /// Every code that an answer may have, from the tables of the reference: code, status, meaning, what to do.
-fn explained() -> BTreeMap<&'static str, Explained> {
+fn explained() -> Rows {
     let mut area = "";
     let mut found = BTreeMap::new();
     for line in ERRORS.lines() {

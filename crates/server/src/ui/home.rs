@@ -32,3 +32,14 @@ struct NowherePage<'a> {
 pub(super) fn nowhere(visit: &Visit) -> Response {
     visit.page_with(StatusCode::NOT_FOUND, &NowherePage { frame: &visit.frame })
 }
+
+#[derive(Template)]
+#[template(path = "cross_site.html")]
+struct CrossSite<'a> {
+    frame: &'a Frame,
+}
+
+/// For a form that comes from somewhere else.
+pub(super) fn cross_site(visit: &Visit) -> Response {
+    visit.page_with(StatusCode::FORBIDDEN, &CrossSite { frame: &visit.frame })
+}

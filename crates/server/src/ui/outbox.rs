@@ -12,7 +12,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_FRAME_OPTIONS},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY, X_FRAME_OPTIONS},
     },
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -22,11 +22,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::wants_page;
+use super::{
+    routes::Routes,
+    time::Moment,
+    visit::{Frame, Visit},
+    wants_page,
+};
 
-/// The list may show its own styles, and letters in frames; no script runs.
-const LIST_POLICY: &str = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; \
-                           form-action 'none'; frame-ancestors 'none'";
 /// A letter shows what a mail program would: its own styles, and nothing from elsewhere. It runs and sends nothing.
 const LETTER_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
                              form-action 'none'; frame-ancestors 'self'";
@@ -40,7 +42,6 @@ pub fn routes(auth: &Auth) -> Router {
     let Some(outbox) = auth.outbox().cloned() else { return Router::new() };
     Router::new()
         .route("/outbox", get(list))
-        .route("/outbox/outbox.css", get(style))
         .route("/outbox/{id}", get(letter))
         .with_state(Kept { auth: auth.clone(), outbox })
 }
@@ -81,9 +82,21 @@ impl axum::extract::FromRef<Kept> for guard::Guard {
 
 #[derive(Template)]
 #[template(path = "outbox.html")]
-struct Page<'a> {
-    url: String,
-    letters: &'a [Shown],
+struct OutboxPage<'a> {
+    frame: &'a Frame,
+    letters: Vec<Shown>,
+}
+
+/// The page, for whoever sits at this machine.
+pub(super) fn add(pages: &mut Routes) {
+    pages.page("/outbox", page);
+}
+
+async fn page(visit: Visit) -> Response {
+    let outbox = visit.site().auth.outbox();
+    let letters = outbox.map(Outbox::letters).unwrap_or_default();
+    let letters = letters.iter().map(|letter| Shown::from(&**letter)).collect();
+    visit.page(&OutboxPage { frame: &visit.frame, letters })
 }
 
 /// A letter as it is listed.
@@ -116,10 +129,8 @@ impl From<&KeptLetter> for Shown {
 }
 
 impl Shown {
-    /// The time of day, in UTC.
-    fn time(&self) -> String {
-        let (hours, minutes) = (self.sent_at / 3_600 % 24, self.sent_at / 60 % 60);
-        format!("{hours:02}:{minutes:02}:{:02} UTC", self.sent_at % 60)
+    fn time(&self) -> Moment {
+        self.sent_at.into()
     }
 }
 
@@ -138,16 +149,10 @@ struct Items {
 
 async fn list(
     State(kept): State<Kept>,
-    headers: HeaderMap,
     caller: Result<Principal, Denied>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
     let letters = kept.outbox.letters();
-    if wants_page(&headers) {
-        let letters: Vec<Shown> = letters.iter().map(|letter| Shown::from(&**letter)).collect();
-        let url = format!("http://{}", kept.auth.config().http.listen);
-        return page(&Page { url, letters: &letters });
-    }
     if let Err(denied) = caller.and_then(|caller| caller.require(ADMIN)) {
         return private(denied.into_response());
     }
@@ -198,25 +203,6 @@ async fn letter(
         (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
     ];
     private((headers, Html(letter.content.html.clone())).into_response())
-}
-
-async fn style() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../templates/outbox.css"))
-}
-
-fn page(page: &Page<'_>) -> Response {
-    match page.render() {
-        Ok(text) => {
-            let policy = [(CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIST_POLICY))];
-            private((policy, Html(text)).into_response())
-        }
-        Err(error) => {
-            tracing::error!(%error, "a page could not be made");
-            let problem =
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
-            private(problem.into_response())
-        }
-    }
 }
 
 /// There are links in what is answered: no cache keeps it, and no page is taken for the JSON of the same path.

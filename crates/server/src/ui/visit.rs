@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Site, assets::Assets, texts::Language};
+use super::{Site, assets::Assets, clock::ClockPart, home, texts::Language};
 
 /// Scripts and styles are files of this server, and nobody else is asked. No text becomes markup in the browser.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -64,6 +64,9 @@ pub(super) struct Frame {
     pub(super) visitor: Option<Visitor>,
     pub(super) is_dev: bool,
     pub(super) has_docs: bool,
+    pub(super) has_outbox: bool,
+    /// The clock of a developer's server.
+    pub(super) clock: Option<ClockPart>,
     /// The path of the page.
     pub(super) path: String,
     base: String,
@@ -115,9 +118,24 @@ impl Frame {
         let detail = answer.text("detail");
         match (answer.code(), self.text.errors(answer.code())) {
             // Why exactly, and what would be better, is said by whoever judged it.
-            ("password_refused", _) => self.text.frame().password_refused(detail),
+            ("password_refused", _) => {
+                let reason = detail.split_once(": ").map_or(&*detail, |(_member, reason)| reason);
+                self.text.frame().password_refused(reason)
+            }
+            ("rate_limited", Some(own)) => format!("{own} {}", self.wait(answer)),
             (_, Some(own)) => own.to_owned(),
             (_, None) => detail,
+        }
+    }
+
+    /// When it may be tried again.
+    fn wait(&self, answer: &Answer) -> String {
+        let words = self.text.frame();
+        let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        match seconds.and_then(|seconds| seconds.parse::<u64>().ok()) {
+            Some(seconds @ 0..120) => words.wait_seconds(seconds.max(1)),
+            Some(seconds) => words.wait_minutes(seconds.div_ceil(60)),
+            None => words.wait().to_owned(),
         }
     }
 }
@@ -131,16 +149,26 @@ impl FromRequestParts<Pages> for Visit {
             visitor: None,
             is_dev: pages.site.is_dev,
             has_docs: pages.site.has_docs,
+            has_outbox: pages.site.auth.outbox().is_some(),
+            clock: None,
             path: parts.uri.path().to_owned(),
             base: pages.base.clone(),
             assets: pages.assets.clone(),
         };
         let mut visit = Self { frame, pages: pages.clone(), request: parts.clone() };
+        if visit.frame.is_dev {
+            visit.frame.clock = visit.ask(Method::GET, "/dev/clock", None).await.read();
+        }
         if parts.headers.contains_key(COOKIE) {
             let answer = visit.ask(Method::GET, "/me", None).await;
             if answer.status.is_success() {
                 visit.frame.visitor = serde_json::from_value(answer.body).ok();
             }
+        }
+        // Some routes need no such check, because another site cannot make a browser send JSON. It can send a form.
+        let auth = &visit.pages.site.auth;
+        if auth.refuse_cross_site(&parts.method, &parts.headers).is_err() {
+            return Err(home::cross_site(&visit));
         }
         Ok(visit)
     }
@@ -273,8 +301,18 @@ impl Visit {
         response
     }
 
+    /// The page that a form was sent from, after something that can be done on every page.
+    pub(super) fn go_back(&self) -> Response {
+        // Only pages of this server name themselves here: their policy on referrers says so.
+        let from = self.header("referer").and_then(|from| {
+            let (_, rest) = from.split_once("://")?;
+            local_path(rest.get(rest.find('/')?..)?)
+        });
+        self.go_to(self.unprefixed(from.unwrap_or("/")))
+    }
+
     /// A path that a browser has asked for, as the routes know it.
-    pub(super) fn unprefixed<'a>(&self, path: &'a str) -> &'a str {
+    fn unprefixed<'a>(&self, path: &'a str) -> &'a str {
         path.strip_prefix(&self.frame.base).filter(|path| path.starts_with('/')).unwrap_or(path)
     }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
+mod account_pages;
+#[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod admin;

@@ -186,7 +186,6 @@ async fn the_document_has_every_route_of_the_reference_and_no_other() {
         "GET /docs",
         "GET /docs/{file}",
         "GET /docs/errors/{code}",
-        "GET /outbox/outbox.css",
         "GET /static/{version}/{name}",
         "GET /forward-auth/{*path}", // whatever the proxy was asked for
     ];

@@ -1,6 +1,9 @@
 //! Signing in and up, and the own account.
 
 mod enter;
+mod export;
+mod links;
+mod own;
 
 use axum::{Form, http::HeaderValue, http::header::SET_COOKIE, response::Response};
 use cookie::{Cookie, SameSite, time::Duration};
@@ -9,11 +12,14 @@ use serde::Deserialize;
 use super::{
     routes::Routes,
     texts::{LANGUAGE_COOKIE, Language},
-    visit::{Visit, local_path},
+    visit::Visit,
 };
 
 pub(super) fn add(routes: &mut Routes) {
     enter::add(routes);
+    links::add(routes);
+    own::add(routes);
+    export::add(routes);
     routes.form("/account/language", "/", choose_language);
 }
 
@@ -24,12 +30,7 @@ struct Choice {
 
 /// Keeps the language that was chosen, and leads back to the page.
 async fn choose_language(visit: Visit, Form(Choice { language }): Form<Choice>) -> Response {
-    // Only pages of this server name themselves here: their policy on referrers says so.
-    let from = visit.header("referer").and_then(|from| {
-        let (_, rest) = from.split_once("://")?;
-        local_path(rest.get(rest.find('/')?..)?)
-    });
-    let mut response = visit.go_to(visit.unprefixed(from.unwrap_or("/")));
+    let mut response = visit.go_back();
     if let Some(language) = Language::find(&language) {
         let mut cookie = Cookie::new(LANGUAGE_COOKIE, language.tag());
         cookie.set_path("/");
