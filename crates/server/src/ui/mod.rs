@@ -6,6 +6,7 @@
 
 mod account;
 mod assets;
+mod debugger;
 pub mod docs;
 mod home;
 pub mod outbox;
@@ -23,6 +24,7 @@ use axum::{
 };
 use cookie::Cookie;
 
+pub(crate) use self::texts::{Elsewhere, Language};
 use self::{assets::Assets, routes::Routes, visit::Pages};
 
 /// What pages have to know of the server they belong to.
@@ -44,6 +46,9 @@ pub(crate) fn around(api: Router, site: Site) -> Router {
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
+    if site.has_docs {
+        debugger::add(&mut routes);
+    }
     routes.finish(pages).merge(assets::routes())
 }
 

@@ -41,13 +41,15 @@ export function developersServer(...flags) {
     server.admin = server.accounts.find(({ roles }) => roles.includes("admin"));
     const flagsOfChromium = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    browser = await chromium.launch({
+    // One for all servers of a file.
+    browser ??= await chromium.launch({
       executablePath: process.env.BROWSER_TEST_CHROMIUM ?? "/usr/bin/chromium",
       args: flagsOfChromium,
     });
   });
   after(async () => {
     await browser?.close();
+    browser = undefined;
     server.process.kill("SIGTERM");
     await new Promise((ended) => server.process.once("exit", ended));
   });
