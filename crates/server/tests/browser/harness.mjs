@@ -19,6 +19,7 @@ function required(name) {
 }
 
 let browser;
+let launched;
 
 /**
  * Starts `countersign dev` for the tests of a file, with more flags if there are any.
@@ -42,14 +43,14 @@ export function developersServer(...flags) {
     const flagsOfChromium = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"];
     // One for all servers of a file.
-    browser ??= await chromium.launch({
+    launched ??= chromium.launch({
       executablePath: process.env.BROWSER_TEST_CHROMIUM ?? "/usr/bin/chromium",
       args: flagsOfChromium,
     });
+    browser = await launched;
   });
   after(async () => {
     await browser?.close();
-    browser = undefined;
     server.process.kill("SIGTERM");
     await new Promise((ended) => server.process.once("exit", ended));
   });
