@@ -189,7 +189,7 @@ const ATTACKS = {
   confused_pem: (it) => confused(it, token.pem),
   confused_jwk: (it) => confused(it, async ({ key }) => JSON.stringify(await crypto.subtle.exportKey("jwk", key))),
   expired: ({ read }) => flawed(read, "expired", { exp: now() - 3600 }),
-  wrong_audience: ({ read }) => flawed(read, "wrong_audience", { aud: "https://another-service.example" }),
+  wrong_audience: ({ read }) => flawed(read, "wrong_audience", { aud: "another-service" }),
 };
 
 for (const button of page.querySelectorAll("[data-attack]")) {
