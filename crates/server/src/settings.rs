@@ -400,6 +400,7 @@ mod tests {
             ("http.trusted_proxies", "10.0.0.0/8,::1/128"),
             ("http.cors_origins", "https://app.example.com"),
             ("http.docs", "true"),
+            ("http.pages", "false"),
             ("http.metrics_listen", "127.0.0.1:9001"),
             ("database.url", "postgres://localhost/countersign"),
             ("database.pooler", "true"),

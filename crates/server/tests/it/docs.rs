@@ -380,7 +380,9 @@ fn every_check_of_doctor_stands_in_the_reference() {
 fn every_route_stands_in_the_reference() {
     let mut routes = BTreeSet::new();
     for (_, source) in sources() {
-        for after in source.split(".route(").skip(1) {
+        // Where the path is no literal, a page is added: see below.
+        let calls = source.split(".route(").skip(1);
+        for after in calls.filter(|after| after.trim_start().starts_with('"')) {
             let path = after.split('"').nth(1).expect("a path");
             // Up to the bracket that closes the call.
             let mut open = 1;
@@ -405,6 +407,25 @@ fn every_route_stands_in_the_reference() {
     let written =
         reference.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     assert_eq!(written.map(str::to_owned).collect::<BTreeSet<_>>(), routes);
+}
+
+#[test]
+fn every_page_stands_in_the_reference() {
+    let mut pages = BTreeSet::new();
+    for (path, source) in sources() {
+        if path.starts_with("crates/server/src/ui/") {
+            for call in source.split("page(").skip(1) {
+                pages.extend(
+                    call.trim_start()
+                        .strip_prefix('"')
+                        .and_then(|path| path.split('"').next().map(str::to_owned)),
+                );
+            }
+        }
+    }
+    let rows = rows(section(&text("docs/reference/http.md"), "## Pages"), "page");
+    let written = rows.iter().map(|cells| cells[0].trim_matches('`').to_owned());
+    assert_eq!(written.collect::<BTreeSet<_>>(), pages);
 }
 
 #[test]
