@@ -9,4 +9,5 @@ pub mod limits;
 pub mod listener;
 pub mod settings;
 pub mod telemetry;
+pub mod trial;
 pub mod ui;

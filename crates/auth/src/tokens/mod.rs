@@ -4,6 +4,7 @@
 //! Whoever has the key checks an access token alone: no storage is read, and an instance that has never seen
 //! the user accepts it. A refresh token is good here only, and once: each use replaces it.
 
+mod flawed;
 pub(crate) mod http;
 mod refresh;
 pub(crate) mod storage;
@@ -15,9 +16,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-pub use self::http::Inspector;
 pub(crate) use self::refresh::RefreshTokens;
 use self::storage::{Attempt, Begun, Refreshed};
+pub use self::{flawed::Flaw, http::Inspector};
 use crate::{
     Auth, Error,
     audit::Actor,
@@ -165,20 +166,7 @@ impl Auth {
         used_at: Timestamp,
     ) -> Result<Tokens, Error> {
         let tokens = &self.config().tokens;
-        let access = Access {
-            name: user.name.as_deref(),
-            sid: newest.session,
-            roles: user.roles.names(),
-            r#gen: user.generation,
-            custom: self.custom_claims().of(user),
-        };
-        let claims = Claims::at(access, now)
-            .issuer(&tokens.issuer)
-            .subject(user.id.0.to_string())
-            .audience(&tokens.audience)
-            .id(self.ids().next().to_string())
-            .expires_in(tokens.access_lifetime);
-        let access = self.keys().now().signing.sign(&claims).map_err(Error::internal)?;
+        let access = self.access_token(user, newest.session, now, &tokens.audience)?;
         let ends_at = seconds(tokens.refresh_lifetime)
             .saturating_add(used_at.seconds())
             .min(seconds(tokens.refresh_absolute).saturating_add(created_at.seconds()));
@@ -189,6 +177,31 @@ impl Auth {
             refresh: self.refresh_tokens().write(newest),
             refresh_expires_in: Timestamp::new(ends_at).duration_since(now).as_secs(),
         })
+    }
+
+    /// Signs an access token of this time.
+    fn access_token(
+        &self,
+        user: &User,
+        session: Uuid,
+        at: Timestamp,
+        audience: &str,
+    ) -> Result<String, Error> {
+        let tokens = &self.config().tokens;
+        let access = Access {
+            name: user.name.as_deref(),
+            sid: session,
+            roles: user.roles.names(),
+            r#gen: user.generation,
+            custom: self.custom_claims().of(user),
+        };
+        let claims = Claims::at(access, at)
+            .issuer(&tokens.issuer)
+            .subject(user.id.0.to_string())
+            .audience(audience)
+            .id(self.ids().next().to_string())
+            .expires_in(tokens.access_lifetime);
+        self.keys().now().signing.sign(&claims).map_err(Error::internal)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     },
     clock::{self, parse_offset},
     settings::Refusal,
-    telemetry, ui,
+    telemetry, trial, ui,
 };
 
 /// The file that holds the seeded accounts and marks a data folder as a developer's.
@@ -129,7 +129,7 @@ pub(crate) async fn routes(auth: &Auth, clock: &MovableClock) -> anyhow::Result<
     })
     .await?;
     let routes = posts.merge(ui::outbox::routes(auth)).merge(clock::routes(auth, clock));
-    Ok(routes.merge(ui::docs::routes(auth, true)))
+    Ok(routes.merge(trial::routes(auth)).merge(ui::docs::routes(auth, true)))
 }
 
 const TITLE: Style = Style::new().bold();

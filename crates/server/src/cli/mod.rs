@@ -18,7 +18,7 @@ mod migrate;
 mod output;
 mod report;
 mod serve;
-mod token;
+pub(crate) mod token;
 mod unfit;
 mod user;
 mod webhook;

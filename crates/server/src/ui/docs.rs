@@ -23,7 +23,7 @@ use super::{
     routes::Routes,
     visit::{Frame, Visit},
 };
-use crate::{app, clock, limits, ui::outbox};
+use crate::{app, clock, limits, trial, ui::outbox};
 
 /// Swagger UI sets styles on its elements and draws icons out of `data:` URLs. Its scripts are files of this server, and
 /// it asks nobody else.
@@ -42,6 +42,7 @@ pub fn document(auth: &Auth, is_dev: bool) -> Value {
         posts::openapi(&mut document);
         outbox::openapi(&mut document);
         clock::openapi(&mut document);
+        trial::openapi(&mut document);
     }
     limits::openapi(&mut document, is_dev);
     let is_https = auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);

@@ -7,6 +7,7 @@
 mod account;
 mod assets;
 mod clock;
+mod debugger;
 pub mod docs;
 mod home;
 pub mod outbox;
@@ -25,6 +26,7 @@ use axum::{
 };
 use cookie::Cookie;
 
+pub(crate) use self::texts::{Elsewhere, Language};
 use self::{assets::Assets, routes::Routes, visit::Pages};
 
 /// What pages have to know of the server they belong to.
@@ -42,16 +44,18 @@ pub(crate) struct Site {
 pub(crate) fn around(api: Router, site: &Site) -> Router {
     let url = site.auth.config().http.public_url.as_ref();
     let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
-    let (is_dev, has_outbox) = (site.is_dev, site.auth.outbox().is_some());
     let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
     docs::add(&mut routes);
-    if is_dev {
+    if site.has_docs {
+        debugger::add(&mut routes);
+    }
+    if site.is_dev {
         clock::add(&mut routes);
     }
-    if has_outbox {
+    if site.auth.outbox().is_some() {
         outbox::add(&mut routes);
     }
     routes.finish(pages).merge(assets::routes())

@@ -19,6 +19,7 @@ function required(name) {
 }
 
 let browser;
+let launched;
 
 /**
  * Starts `countersign dev` for the tests of a file, with more flags if there are any.
@@ -41,10 +42,12 @@ export function developersServer(...flags) {
     server.admin = server.accounts.find(({ roles }) => roles.includes("admin"));
     const flagsOfChromium = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    browser = await chromium.launch({
+    // One for all servers of a file.
+    launched ??= chromium.launch({
       executablePath: process.env.BROWSER_TEST_CHROMIUM ?? "/usr/bin/chromium",
       args: flagsOfChromium,
     });
+    browser = await launched;
   });
   after(async () => {
     await browser?.close();

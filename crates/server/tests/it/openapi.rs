@@ -310,7 +310,7 @@ async fn production_has_no_docs_unless_they_are_switched_on() {
         assert_eq!(answer(server.request(Method::GET, path)).await.status, 200, "{path}");
     }
     let document = document(&server).await;
-    for only_dev in ["/posts", "/outbox", "/dev/clock"] {
+    for only_dev in ["/posts", "/outbox", "/dev/clock", "/dev/tokens"] {
         assert!(document["paths"][only_dev].is_null(), "{only_dev}");
     }
     assert!(

@@ -8,6 +8,7 @@ use super::{
     judge::{Check, Refused, Rules},
     parts::{Members, Parts},
     times::{Moment, span},
+    words,
 };
 use crate::cli::output::harmless;
 
@@ -65,14 +66,12 @@ impl Known<'_> {
     fn header(&self, name: &str, value: &str) -> Row {
         let (check, meaning) = match name {
             "alg" => (Some(Check::Algorithm), self.algorithm()),
-            "kid" => (Some(Check::Key), "the name of the key".to_owned()),
-            "typ" => (Some(Check::Header), "the kind of token".to_owned()),
-            "crit" => (Some(Check::Header), "asks for an extension; none is understood".to_owned()),
-            "b64" => (Some(Check::Header), "whether the payload is encoded".to_owned()),
-            "jku" | "jwk" | "x5u" | "x5c" => {
-                (None, "never read: a token does not bring the key that proves it".to_owned())
-            }
-            _ => (None, "not read".to_owned()),
+            "kid" => (Some(Check::Key), words("kid")),
+            "typ" => (Some(Check::Header), words("typ")),
+            "crit" => (Some(Check::Header), words("crit")),
+            "b64" => (Some(Check::Header), words("b64")),
+            "jku" | "jwk" | "x5u" | "x5c" => (None, words("brought")),
+            _ => (None, words("unread")),
         };
         let culprit = |refused: &Refused| match refused.code {
             "type_mismatch" => name == "typ",
@@ -91,7 +90,7 @@ impl Known<'_> {
             (Some(check), Some(Err(refused))) if refused.check > check => (State::Ok, None),
             _ => (State::Unchecked, None),
         };
-        let meaning = why.unwrap_or(meaning);
+        let meaning = why.unwrap_or_else(|| meaning.to_owned());
         Row { part: "header", name: name.to_owned(), value: Some(value.to_owned()), state, meaning }
     }
 
@@ -104,14 +103,13 @@ impl Known<'_> {
         }
     }
 
-    fn algorithm(&self) -> String {
+    fn algorithm(&self) -> &'static str {
         match self.parts.header.text("alg").as_deref() {
-            Some("none") => "not signed at all: never accepted",
-            Some("HS256" | "HS384" | "HS512") => "one secret: who verifies can also sign",
-            Some(_) => "a key pair: who verifies cannot sign",
+            Some("none") => words("alg_none"),
+            Some("HS256" | "HS384" | "HS512") => words("alg_secret"),
+            Some(_) => words("alg_pair"),
             None => "",
         }
-        .to_owned()
     }
 
     fn claim(&self, name: &str, value: &str) -> Row {
@@ -135,27 +133,25 @@ impl Known<'_> {
     }
 
     fn meaning(&self, name: &str) -> (State, String) {
-        let unchecked = |meaning: &str| (State::Unchecked, meaning.to_owned());
+        let unchecked = |name: &str| (State::Unchecked, words(name).to_owned());
         match name {
             "exp" => self.expiry(),
             "nbf" => self.not_before(),
             "iat" => match self.moment("iat") {
                 Some(moment) => (State::Unchecked, format!("issued {}", moment.readable())),
-                None => unchecked("when it was issued"),
+                None => unchecked("iat"),
             },
             "iss" => self.issuer(),
             "aud" => self.audience(),
-            "sub" if self.rules.is_some_and(|rules| rules.own) => self.id("sub", "the account"),
-            "sub" => self.id("sub", "whom it is about"),
-            "sid" => self.id("sid", "the login it belongs to"),
-            "jti" => unchecked("its own id"),
-            "name" => unchecked("a name to show"),
-            "roles" => unchecked("what the caller may do"),
+            "sub" if self.rules.is_some_and(|rules| rules.own) => self.id("sub", "account"),
+            "sub" => self.id("sub", "sub"),
+            "sid" => self.id("sid", "sid"),
+            "jti" | "name" | "roles" => unchecked(name),
             "gen" if self.rules.is_some_and(|rules| rules.own) => match self.verdict {
                 Some(Ok(())) => (State::Ok, "not below that of the account".to_owned()),
-                _ => unchecked("dead once that of the account is higher"),
+                _ => unchecked("gen"),
             },
-            _ => unchecked(""),
+            _ => (State::Unchecked, String::new()),
         }
     }
 
@@ -169,7 +165,7 @@ impl Known<'_> {
 
     fn expiry(&self) -> (State, String) {
         let Some(moment) = self.moment("exp") else {
-            return (State::Unchecked, "when it expires".to_owned());
+            return (State::Unchecked, words("exp").to_owned());
         };
         let verb = if moment.from_now > 0 { "expires" } else { "expired" };
         let text = format!("{verb} {}", moment.readable());
@@ -187,7 +183,7 @@ impl Known<'_> {
 
     fn not_before(&self) -> (State, String) {
         let Some(moment) = self.moment("nbf") else {
-            return (State::Unchecked, "since when it is valid".to_owned());
+            return (State::Unchecked, words("nbf").to_owned());
         };
         let text = format!("valid from {}", moment.readable());
         match self.leeway() {
@@ -201,12 +197,12 @@ impl Known<'_> {
 
     fn issuer(&self) -> (State, String) {
         match self.rules.map(|rules| rules.issuer.as_ref()) {
-            None => (State::Unchecked, "who issued it".to_owned()),
+            None => (State::Unchecked, words("iss").to_owned()),
             Some(None) => {
                 (State::Unchecked, "any issuer will do: name one with --issuer".to_owned())
             }
             Some(Some(expected)) if self.parts.payload.text("iss").as_ref() == Some(expected) => {
-                (State::Ok, "who issued it".to_owned())
+                (State::Ok, words("iss").to_owned())
             }
             Some(Some(expected)) => (State::Refused, format!("expected {expected:?}")),
         }
@@ -214,7 +210,7 @@ impl Known<'_> {
 
     fn audience(&self) -> (State, String) {
         let Some(rules) = self.rules else {
-            return (State::Unchecked, "for whom it is meant".to_owned());
+            return (State::Unchecked, words("aud").to_owned());
         };
         let named = self.parts.payload.texts("aud").unwrap_or_default();
         match rules.audiences.as_slice() {
@@ -223,7 +219,7 @@ impl Known<'_> {
                 (State::Refused, flag.to_owned())
             }
             accepted if named.iter().any(|audience| accepted.contains(audience)) => {
-                (State::Ok, "for whom it is meant".to_owned())
+                (State::Ok, words("aud").to_owned())
             }
             [expected] => (State::Refused, format!("expected {expected:?}")),
             several => (State::Refused, format!("expected one of {several:?}")),
@@ -231,6 +227,7 @@ impl Known<'_> {
     }
 
     fn id(&self, name: &str, meaning: &str) -> (State, String) {
+        let meaning = words(meaning);
         let made = self.parts.payload.text(name).and_then(|id| made_at(&id));
         let made = made.and_then(|unix| Moment::new(unix, self.now, self.zone));
         let meaning = match &made {

@@ -14,7 +14,10 @@ use super::{
     parts::{Parts, json},
     times::{span, zone},
 };
-use crate::cli::{No, output};
+use crate::{
+    cli::{No, output},
+    ui::Language,
+};
 
 /// Say claim by claim why a token is accepted or not, here and by other verifiers.
 #[derive(Debug, Args)]
@@ -143,7 +146,7 @@ impl Findings {
                 state: self.signature(),
             },
             times: Times::of(&self.parts, self.now),
-            elsewhere: elsewhere(&self.algorithm()),
+            elsewhere: elsewhere(&self.algorithm(), Language::En),
         }))
     }
 
@@ -215,7 +218,7 @@ impl Findings {
 
     fn elsewhere_lines(&self) -> Vec<String> {
         let algorithm = output::harmless(&self.algorithm());
-        let Elsewhere { measured, refused_by, advice } = elsewhere(&algorithm);
+        let Elsewhere { measured, refused_by, advice } = elsewhere(&algorithm, Language::En);
         let mut lines = vec![format!("Elsewhere, {algorithm}: {advice}.")];
         if measured.is_some() && !refused_by.is_empty() {
             lines.push("  Refused by:".to_owned());

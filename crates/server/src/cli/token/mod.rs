@@ -14,17 +14,25 @@ mod sign;
 mod times;
 mod verify;
 
-use std::io::{IsTerminal, Read, stdin};
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Read, stdin},
+    sync::LazyLock,
+};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-pub(crate) use self::times::span;
 use self::{claims::BAD, parts::NoToken};
+pub(crate) use self::{
+    elsewhere::{Elsewhere, elsewhere},
+    times::span,
+};
 use crate::{
     cli::{No, output},
     settings::Refusal,
+    ui::Language,
 };
 
 /// Make, check and read tokens.
@@ -120,6 +128,13 @@ fn no_token(no_token: &NoToken, json: Option<&str>) -> anyhow::Result<()> {
         output::talk(&format!("  {guess}"));
     }
     Err(No(String::new()).into())
+}
+
+/// What there is to say of a part of a token, by the name that the text has: the page `/debugger` says the same.
+fn words(name: &str) -> &'static str {
+    static WORDS: LazyLock<BTreeMap<String, String>> =
+        LazyLock::new(|| serde_json::from_str(Language::En.token_js()).unwrap_or_default());
+    WORDS.get(name).map(String::as_str).unwrap_or_default()
 }
 
 /// More than any key, key set or token is long.

@@ -11,6 +11,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::words;
 use crate::cli::output::harmless;
 
 /// A token taken apart.
@@ -56,23 +57,22 @@ impl Parts {
 /// What a text is that is no token, as far as one can see.
 fn guess(token: &str) -> Option<&'static str> {
     let dots = token.matches('.').count();
-    if token.is_empty() {
-        Some("it is empty")
+    let name = if token.is_empty() {
+        "guess_empty"
     } else if token.chars().any(char::is_whitespace) {
-        Some("it has blanks or line breaks inside: was it copied over several lines?")
+        "guess_blanks"
     } else if token.contains("...") || token.contains('…') {
-        Some("it is cut short: copy all of it")
+        "guess_cut"
     } else if dots == 4 {
-        Some("five parts are an encrypted token (JWE), which only its recipient can read")
+        "guess_jwe"
     } else if dots == 0 {
-        Some(
-            "a text without dots is no JWT: a refresh token, a session or a key, good only where it was made",
-        )
+        "guess_opaque"
     } else if dots == 2 && token.contains(['=', '+', '/']) {
-        Some("padding (=) and the letters + and / belong to base64, not to base64url")
+        "guess_base64"
     } else {
-        None
-    }
+        return None;
+    };
+    Some(words(name))
 }
 
 /// The members of a JSON object in their order, their values as they stand there.
