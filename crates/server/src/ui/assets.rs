@@ -19,6 +19,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Each file: its name, its type, its bytes. A script names others beside it, such as `./page.js`.
 const FILES: &[(&str, &str, &str)] = &[
+    ("learn.js", SCRIPT, include_str!("../../static/learn.js")),
     ("mark.svg", "image/svg+xml", include_str!("../../static/mark.svg")),
     ("page.js", SCRIPT, include_str!("../../static/page.js")),
     ("style.css", "text/css; charset=utf-8", include_str!("../../static/style.css")),

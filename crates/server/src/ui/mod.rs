@@ -8,6 +8,7 @@ mod account;
 mod assets;
 pub mod docs;
 mod home;
+mod learn;
 pub mod outbox;
 mod routes;
 mod texts;
@@ -40,10 +41,14 @@ pub(crate) struct Site {
 pub(crate) fn around(api: Router, site: Site) -> Router {
     let url = site.auth.config().http.public_url.as_ref();
     let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
+    let has_docs = site.has_docs;
     let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
+    if has_docs {
+        learn::add(&mut routes);
+    }
     routes.finish(pages).merge(assets::routes())
 }
 
