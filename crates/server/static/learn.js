@@ -13,8 +13,7 @@ const TOKEN = /(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+)/;
 /** The headers of an answer that say something about signing in. */
 const TOLD = ["content-type", "www-authenticate", "retry-after", "cache-control"];
 
-// What each step does. `ask` sends a request and expects a status, perhaps a code; `show` adds what else there is to see.
-// Each returns in words what was shown.
+// What each step does, and returns in words. `ask` sends a request and expects a status, perhaps a code; `show` adds more.
 const acts = {
   async account({ ask, step }) {
     const [email, password] = [...step.querySelectorAll("input")].map(({ value }) => value);
@@ -81,7 +80,7 @@ const acts = {
     const { items } = await ask(200, "GET", "/sessions", { cookies: true });
     const row = items.find(({ current }) => current);
     kept.session = row.id;
-    show(facts(["id", "device", "address", "created_at", "last_used_at"].map((name) =>
+    show(element("p", { class: "kind" }, say("row")), facts(["id", "device", "address", "created_at", "last_used_at"].map((name) =>
       [say(name), name.endsWith("_at") ? moment(row[name]) : row[name]])));
     return say("session");
   },
@@ -121,7 +120,7 @@ function wake(button, first = "") {
 }
 
 async function perform(button, next) {
-  // Not `disabled`, which would take the focus away from who uses a keyboard.
+  // Not `disabled`: that would take the focus away.
   if (button.ariaDisabled) return;
   button.ariaDisabled = "true";
   const step = button.closest(".step");
@@ -137,7 +136,7 @@ async function perform(button, next) {
   const tell = (kind, text) => Object.assign(outcome, { className: `outcome notice ${kind}`, textContent: text });
   try {
     tell("good", await acts[button.dataset.act]({ ask, show, step }));
-    // What was typed may turn out to be wrong later.
+    // What was typed may be wrong.
     if (step.querySelector("input")) button.ariaDisabled = null;
     else button.textContent = `✓ ${say("done")}`;
     if (next) wake(next);
@@ -197,7 +196,7 @@ function facts(pairs) {
     ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
 }
 
-/** JSON over several lines; of a long list its beginning. */
+/** JSON on several lines; the beginning of a long list. */
 function readable(json) {
   const value = typeof json === "string" ? JSON.parse(json) : { ...json };
   const number = value.items?.length - 3;

@@ -135,7 +135,7 @@ seen("the lesson shows each step as it is, and leaves nothing behind", server, a
 
   const browser = page.context();
   assert.deepEqual((await browser.cookies()).map(({ name }) => name), []);
-  const [, list] = await take(page, "session", "This is what the server remembers");
+  const [, list] = await take(page, "session", "the row that the server keeps");
   const [cookie] = await browser.cookies();
   assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], ["session", true, "Lax"]);
   const Cookie = `session=${cookie.value}`;
@@ -158,8 +158,8 @@ seen("the lesson shows each step as it is, and leaves nothing behind", server, a
   assert.equal(last.code, "token_revoked");
 
   // No password and no cookie was ever shown.
-  const page_ = await page.content();
-  for (const secret of [registered.body.password, cookie.value]) assert.ok(!page_.includes(secret));
+  const shownAtLast = await page.content();
+  for (const secret of [registered.body.password, cookie.value]) assert.ok(!shownAtLast.includes(secret));
   assert.ok((await step(page, "login").locator(".exchange").textContent()).includes("••••"));
   assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length]), [0, 0]);
   await look(page, "learn-done");
