@@ -27,6 +27,8 @@ mod embed;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod learn;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod listener;
