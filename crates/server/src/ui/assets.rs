@@ -21,6 +21,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const FILES: &[(&str, &str, &str)] = &[
     ("clock.js", SCRIPT, include_str!("../../static/clock.js")),
     ("debugger.js", SCRIPT, include_str!("../../static/debugger.js")),
+    ("learn.js", SCRIPT, include_str!("../../static/learn.js")),
     ("mark.svg", "image/svg+xml", include_str!("../../static/mark.svg")),
     ("page.js", SCRIPT, include_str!("../../static/page.js")),
     ("token.js", SCRIPT, include_str!("../../static/token.js")),

@@ -10,6 +10,7 @@ mod clock;
 mod debugger;
 pub mod docs;
 mod home;
+mod learn;
 pub mod outbox;
 mod routes;
 mod texts;
@@ -51,6 +52,7 @@ pub(crate) fn around(api: Router, site: &Site) -> Router {
     docs::add(&mut routes);
     if site.has_docs {
         debugger::add(&mut routes);
+        learn::add(&mut routes);
     }
     if site.is_dev {
         clock::add(&mut routes);

@@ -19,7 +19,16 @@ function required(name) {
 }
 
 let browser;
-let launched;
+// One browser for all tests of a file, however many servers they need.
+before(async () => {
+  const flagsOfChromium = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  browser = await chromium.launch({
+    executablePath: process.env.BROWSER_TEST_CHROMIUM ?? "/usr/bin/chromium",
+    args: flagsOfChromium,
+  });
+});
+after(() => browser?.close());
 
 /**
  * Starts `countersign dev` for the tests of a file, with more flags if there are any.
@@ -40,17 +49,8 @@ export function developersServer(...flags) {
     assert.ok(server.url, `the server does not start: ${server.log}`);
     server.user = server.accounts.find(({ roles }) => !roles.includes("admin"));
     server.admin = server.accounts.find(({ roles }) => roles.includes("admin"));
-    const flagsOfChromium = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    // One for all servers of a file.
-    launched ??= chromium.launch({
-      executablePath: process.env.BROWSER_TEST_CHROMIUM ?? "/usr/bin/chromium",
-      args: flagsOfChromium,
-    });
-    browser = await launched;
   });
   after(async () => {
-    await browser?.close();
     server.process.kill("SIGTERM");
     await new Promise((ended) => server.process.once("exit", ended));
   });

@@ -33,6 +33,8 @@ mod guides;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod learn;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod listener;
