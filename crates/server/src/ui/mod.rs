@@ -5,6 +5,7 @@
 //! twice.
 
 mod account;
+mod admin;
 mod assets;
 pub mod docs;
 mod home;
@@ -12,6 +13,8 @@ pub mod outbox;
 mod routes;
 mod texts;
 mod visit;
+
+use std::sync::Arc;
 
 use auth::{Auth, config::PublicUrl};
 use axum::{
@@ -22,8 +25,10 @@ use axum::{
     },
 };
 use cookie::Cookie;
+use jwt::Timestamp;
 
 use self::{assets::Assets, routes::Routes, visit::Pages};
+use crate::{metrics::Latencies, settings::Shown};
 
 /// What pages have to know of the server they belong to.
 #[derive(Debug, Clone)]
@@ -34,6 +39,12 @@ pub(crate) struct Site {
     pub(crate) is_dev: bool,
     /// Whether `/docs`, `/debugger` and `/learn` are there.
     pub(crate) has_docs: bool,
+    /// The settings that it was started with.
+    pub(crate) settings: Arc<[Shown]>,
+    /// How long its routes take.
+    pub(crate) latencies: Arc<Latencies>,
+    /// When this instance started.
+    pub(crate) started: Timestamp,
 }
 
 /// Puts the pages in front of the routes: a path is a page for whom [`wants_page`] tells, and a route for others.
@@ -44,6 +55,7 @@ pub(crate) fn around(api: Router, site: Site) -> Router {
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
+    admin::add(&mut routes);
     routes.finish(pages).merge(assets::routes())
 }
 
