@@ -77,7 +77,8 @@ seen("the overview counts what happens", server, async (page) => {
   await tokenOf(server.user);
   const wrong = { email: server.user.email, password: "not the right one" };
   assert.equal((await ask("/login", { method: "POST", body: wrong })).status, 401);
-  const first = await (await ask("/login", { method: "POST", body: server.user })).json();
+  const { email, password } = server.user;
+  const first = await (await ask("/login", { method: "POST", body: { email, password } })).json();
   await ask("/refresh", { method: "POST", body: { refresh_token: first.refresh_token } });
   await page.reload();
   assert.equal(await total("Logins"), logins + 2);
@@ -184,7 +185,7 @@ seen("a key is rotated and another revoked, after it was said what that means", 
   assert.equal((await kids()).length, 1, "it was shown, and not done");
   await look(page, "console-rotation");
   await page.getByRole("button", { name: "Rotate" }).click();
-  await page.getByText("A new key is there.").waitFor();
+  await page.getByText("A new key is there, and waits.").waitFor();
   const both = await kids();
   assert.equal(both.length, 2);
   const fresh = both.find((kid) => kid !== before);
@@ -196,13 +197,14 @@ seen("a key is rotated and another revoked, after it was said what that means", 
   await page.getByRole("button", { name: "See what it means" }).click();
   await page.getByText("may refuse the new tokens").waitFor();
   await page.getByRole("button", { name: "Rotate" }).click();
+  await page.getByText("A new key signs from now on.").waitFor();
   await page.getByRole("heading", { name: fresh }).getByText("signs").waitFor();
   const header = JSON.parse(Buffer.from((await asAdmin()).split(".")[0], "base64url"));
   assert.deepEqual([header.kid, header.alg], [fresh, "EdDSA"]);
   assert.equal((await ask("/me", { token: old })).status, 200);
   await look(page, "console-keys-rotated");
 
-  await page.getByRole("link", { name: `Revoke a key ${before}` }).click();
+  await page.getByRole("link", { name: `Revoke this key ${before}` }).click();
   await page.getByText("Every access token that this key signed is refused").waitFor();
   assert.equal((await ask("/me", { token: old })).status, 200, "it was shown, and not done");
   await look(page, "console-revocation");
@@ -320,7 +322,7 @@ seen("everything is done by forms where there are no scripts", server, async (pa
   await page.goto("/admin/console/keys");
   await page.getByRole("button", { name: "See what it means" }).click();
   await page.getByRole("button", { name: "Rotate" }).click();
-  await page.getByText("A new key is there.").waitFor();
+  await page.getByText("A new key is there, and waits.").waitFor();
   await page.goto("/admin/console/events?type=key.added");
   assert.ok(await page.getByRole("table").locator("tbody > tr").count() >= 1);
 }, { javaScriptEnabled: false });

@@ -312,6 +312,9 @@ async fn rotate(console: Console, Form(rotation): Form<Rotation>) -> Response {
     }
     let answer = console.visit.ask(Method::POST, "/admin/keys/rotate", Some(body)).await;
     match answer.status {
+        StatusCode::CREATED | StatusCode::OK if answer.text("state") == "active" => {
+            console.visit.go_to("/admin/console/keys?done=signs")
+        }
         StatusCode::CREATED => console.visit.go_to("/admin/console/keys?done=rotated"),
         StatusCode::OK => console.visit.go_to("/admin/console/keys?done=waits"),
         _ => keys_page(&console, "", Some(&answer)).await,

@@ -175,7 +175,7 @@ fn charts(
             Bar { x: place * 10 + 1, y: HEIGHT - height, height, title }
         });
         let (total, most) = (grouped(total), grouped(most));
-        let said = c.chart_said(label, &total, &most);
+        let said = c.chart_said(label, &most, &total);
         let width = u64::try_from(spans.len()).unwrap_or_default() * 10;
         Chart { label, class, said, width, bars: bars.collect(), total }
     };

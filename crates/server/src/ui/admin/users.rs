@@ -177,9 +177,13 @@ async fn user_page(console: &Console, id: &str, done: &str, refused: Option<&Ans
     let roles = roles.into_iter().map(|role| (user.has(&role), role));
     let body = json!({ "name": user.name, "roles": user.roles, "disabled": user.disabled });
     let command = format!(
-        "countersign user set-role {id} {}\ncountersign user {} {id}",
+        "countersign user set-role {id} {}\ncountersign user {}",
         user.roles.join(" "),
-        if user.disabled { "enable" } else { "disable" }
+        // As the account is: who copies it without a look at it changes nothing.
+        match user.disabled {
+            true => format!("disable {id}  # or: enable {id}"),
+            false => format!("enable {id}  # or: disable {id}"),
+        }
     );
     let route = format!("/admin/users/{id}");
     let page = UserPage {
