@@ -97,6 +97,7 @@ impl Instance {
                 has_docs: is_dev || http.docs,
                 settings: self.settings.clone().into(),
                 latencies,
+                counted: Arc::default(),
                 started: self.auth.clock().now(),
             };
             app = ui::around(app, site);

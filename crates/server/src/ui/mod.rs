@@ -27,6 +27,7 @@ use axum::{
 use cookie::Cookie;
 use jwt::Timestamp;
 
+pub(crate) use self::admin::Counted;
 use self::{assets::Assets, routes::Routes, visit::Pages};
 use crate::{metrics::Latencies, settings::Shown};
 
@@ -43,6 +44,8 @@ pub(crate) struct Site {
     pub(crate) settings: Arc<[Shown]>,
     /// How long its routes take.
     pub(crate) latencies: Arc<Latencies>,
+    /// What its overview counted last.
+    pub(crate) counted: Arc<Counted>,
     /// When this instance started.
     pub(crate) started: Timestamp,
 }

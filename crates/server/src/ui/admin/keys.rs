@@ -343,7 +343,7 @@ async fn revocation(console: Console, Query(Named { kid }): Query<Named>) -> Res
     let found = match auth.key_consequences(&kid).await {
         Ok(found) => found,
         Err(auth::Error::KeyInFile) => {
-            let answer = Answer::of_page(StatusCode::CONFLICT, "key_in_file");
+            let answer = Answer::of_page("key_in_file", StatusCode::CONFLICT);
             return keys_page(&console, "", Some(&answer)).await;
         }
         Err(auth::Error::NotFound) => return home::nowhere(&console.visit),

@@ -16,6 +16,7 @@ use axum::{
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     response::{IntoResponse, Response},
 };
+pub(crate) use overview::Counted;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -6,6 +6,7 @@ use askama::Template;
 use auth::{Auth, Lease, audit::Traffic, sessions::COUNTED};
 use axum::response::Response;
 use jwt::Timestamp;
+use tokio::sync::Mutex;
 
 use super::{Console, Moment, grouped};
 use crate::{
@@ -20,6 +21,42 @@ const HEIGHT: u64 = 60;
 
 pub(super) fn add(routes: &mut Routes) {
     routes.lone_page("/admin", overview);
+}
+
+/// What was counted last. It stands for twenty times as long as it took to count, and one counts for all who wait: however
+/// many look, and however long the log is, a twentieth of the time is spent on it.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(Mutex<Option<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    spans: Vec<Span>,
+    traffic: Vec<Traffic>,
+    at: Instant,
+    took: Duration,
+}
+
+/// From a time to before another.
+type Span = (Timestamp, Timestamp);
+
+/// So many times as long as it took.
+const STANDS: u32 = 20;
+
+impl Counted {
+    async fn traffic(&self, auth: &Auth, spans: Vec<Span>) -> Vec<Traffic> {
+        let mut kept = self.0.lock().await;
+        if let Some(kept) = &*kept
+            && kept.at.elapsed() < kept.took * STANDS
+            && kept.spans == spans
+        {
+            return kept.traffic.clone();
+        }
+        let begun = Instant::now();
+        let Ok(traffic) = auth.log().traffic(&spans).await else { return Vec::new() };
+        let took = begun.elapsed();
+        *kept = Some(Kept { spans, traffic: traffic.clone(), at: Instant::now(), took });
+        traffic
+    }
 }
 
 #[derive(Template)]
@@ -100,10 +137,10 @@ async fn overview(console: Console) -> Response {
     let (text, auth, now) = (frame.text, console.admin.auth(), console.now());
     let c = text.console_overview();
     let (hours, days) = (spans(now, HOUR, 24), spans(now, DAY, 30));
-    let asked: Vec<_> = hours.iter().chain(&days).copied().collect();
-    let traffic = auth.log().traffic(&asked).await.unwrap_or_default();
-    let (by_hour, by_day) = traffic.split_at_checked(hours.len()).unwrap_or_default();
     let site = console.visit.site();
+    let asked = hours.iter().chain(&days).copied().collect();
+    let traffic = site.counted.traffic(auth, asked).await;
+    let (by_hour, by_day) = traffic.split_at_checked(hours.len()).unwrap_or_default();
     let page = Overview {
         frame,
         sessions: auth.sessions_count().await.ok().map(sessions),
@@ -135,7 +172,7 @@ async fn overview(console: Console) -> Response {
 }
 
 /// So many spans of this length, in UTC, the last of which is now.
-fn spans(now: i64, length: i64, count: i64) -> Vec<(Timestamp, Timestamp)> {
+fn spans(now: i64, length: i64, count: i64) -> Vec<Span> {
     let begun = now - now.rem_euclid(length);
     let edge = |place: i64| Timestamp::new(begun + (place - count + 1) * length);
     (0..count).map(|place| (edge(place), edge(place + 1))).collect()
@@ -155,7 +192,7 @@ type Count = fn(&Traffic) -> u64;
 
 fn charts(
     text: Language,
-    spans: &[(Timestamp, Timestamp)],
+    spans: &[Span],
     traffic: &[Traffic],
     name: fn(Timestamp) -> String,
 ) -> Vec<Chart> {
@@ -193,12 +230,8 @@ fn bar_height(count: u64, most: u64) -> u64 {
 }
 
 /// The newest first.
-fn rows(
-    spans: &[(Timestamp, Timestamp)],
-    traffic: &[Traffic],
-    name: fn(Timestamp) -> String,
-) -> Vec<Row> {
-    let row = |((from, _), span): (&(Timestamp, Timestamp), &Traffic)| {
+fn rows(spans: &[Span], traffic: &[Traffic], name: fn(Timestamp) -> String) -> Vec<Row> {
+    let row = |((from, _), span): (&Span, &Traffic)| {
         let counts = [span.logins, span.failures, span.refreshes, span.replays];
         Row { span: name(*from), counts: counts.map(grouped) }
     };

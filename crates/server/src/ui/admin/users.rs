@@ -20,7 +20,7 @@ use crate::ui::{
 
 pub(super) fn add(routes: &mut Routes) {
     const LIST: &str = "/admin/console/users";
-    routes.lone_page(LIST, list);
+    routes.lone_page("/admin/console/users", list);
     routes.lone_page("/admin/console/users/{id}", show);
     routes.form("/admin/console/users/{id}/change", LIST, change);
     routes.form("/admin/console/users/{id}/sign-out", LIST, sign_out);
@@ -277,7 +277,7 @@ async fn delete(
 ) -> Response {
     let Some(user) = find(&console, &id).await else { return home::nowhere(&console.visit) };
     if confirm.trim().to_lowercase() != user.email.to_lowercase() {
-        let answer = Answer::of_page(StatusCode::UNPROCESSABLE_ENTITY, "not_confirmed");
+        let answer = Answer::of_page("not_confirmed", StatusCode::UNPROCESSABLE_ENTITY);
         return user_page(&console, &id, "", Some(&answer)).await;
     }
     let path = format!("/admin/users/{}", user.id);
