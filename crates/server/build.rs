@@ -2,7 +2,6 @@
 //!
 //! A text that a language lacks, or one that has other `{placeholders}` there, is an error that names the file and the
 //! text. One that no page uses is a function that nobody calls, which the compiler tells.
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 
 use std::{collections::BTreeMap, env, error::Error, fmt::Write as _, fs, path::Path};
 

@@ -100,7 +100,7 @@ impl Instance {
                 counted: Arc::default(),
                 started: self.auth.clock().now(),
             };
-            app = ui::around(app, site);
+            app = ui::around(app, &site);
         }
         let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };

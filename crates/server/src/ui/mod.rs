@@ -51,7 +51,7 @@ pub(crate) struct Site {
 }
 
 /// Puts the pages in front of the routes: a path is a page for whom [`wants_page`] tells, and a route for others.
-pub(crate) fn around(api: Router, site: Site) -> Router {
+pub(crate) fn around(api: Router, site: &Site) -> Router {
     let url = site.auth.config().http.public_url.as_ref();
     let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
     let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
@@ -74,7 +74,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
 /// The value of a cookie that pages keep.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line: &HeaderValue| line.to_str().ok());
-    let mut cookies = lines.flat_map(|line| Cookie::split_parse(line)).flatten();
+    let mut cookies = lines.flat_map(Cookie::split_parse).flatten();
     cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
 }
 

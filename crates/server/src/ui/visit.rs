@@ -304,7 +304,7 @@ impl Answer {
     }
 
     /// A refusal of a page's own, with a code among `[errors]` of the texts.
-    pub(super) fn of_page(code: &str, status: StatusCode) -> Self {
+    pub(super) fn own(code: &str, status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::new(), body: serde_json::json!({ "code": code }) }
     }
 }

@@ -97,10 +97,8 @@ async fn sign_up_page(visit: Visit) -> Response {
 /// Makes the account and signs in; where the address has to be confirmed first, says so.
 async fn sign_up(visit: Visit, Form(form): Form<SignUp>) -> Response {
     let (email, password) = (form.email.trim(), &*form.password);
-    let mut body = json!({ "email": email, "password": password });
-    if !form.name.trim().is_empty() {
-        body["name"] = form.name.trim().into();
-    }
+    let name = Some(form.name.trim()).filter(|name| !name.is_empty());
+    let body = json!({ "email": email, "password": password, "name": name });
     let made = visit.ask(Method::POST, "/register", Some(body)).await;
     match made.status {
         StatusCode::CREATED => {}

@@ -10,7 +10,7 @@ use axum::{
 };
 use jwt::{Algorithm, Timestamp};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Console, Moment, Same, grouped, query};
 use crate::ui::{
@@ -239,6 +239,14 @@ impl Rotation {
     fn is_immediate(&self) -> bool {
         !self.immediate.is_empty()
     }
+
+    /// What the route is sent.
+    fn body(&self) -> Value {
+        match &*self.algorithm {
+            "" => json!({ "immediate": self.is_immediate() }),
+            algorithm => json!({ "algorithm": algorithm, "immediate": self.is_immediate() }),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -278,10 +286,8 @@ async fn rotation(console: Console, Query(rotation): Query<Rotation>) -> Respons
     };
     let verifies_until =
         signs_at.saturating_add(config.tokens.access_lifetime).saturating_add(config.keys.retain);
-    let mut body = json!({ "immediate": rotation.is_immediate() });
     let mut command = String::from("countersign key rotate");
     if !rotation.algorithm.is_empty() {
-        body["algorithm"] = named.name().into();
         command.push_str(&format!(" --algorithm {named}"));
     }
     if rotation.is_immediate() {
@@ -300,17 +306,14 @@ async fn rotation(console: Console, Query(rotation): Query<Rotation>) -> Respons
         signs_at: Moment::new(signs_at.seconds()),
         verifies_until: Moment::new(verifies_until.seconds()),
         kept: kept.as_secs().div_ceil(60).to_string(),
-        same: console.same(Some(command), "POST", "/admin/keys/rotate", Some(&body)),
+        same: console.same(Some(command), "POST", "/admin/keys/rotate", Some(&rotation.body())),
     };
     console.visit.page(&page)
 }
 
 async fn rotate(console: Console, Form(rotation): Form<Rotation>) -> Response {
-    let mut body = json!({ "immediate": rotation.is_immediate() });
-    if !rotation.algorithm.is_empty() {
-        body["algorithm"] = rotation.algorithm.clone().into();
-    }
-    let answer = console.visit.ask(Method::POST, "/admin/keys/rotate", Some(body)).await;
+    let body = Some(rotation.body());
+    let answer = console.visit.ask(Method::POST, "/admin/keys/rotate", body).await;
     match answer.status {
         StatusCode::CREATED | StatusCode::OK if answer.text("state") == "active" => {
             console.visit.go_to("/admin/console/keys?done=signs")
@@ -343,7 +346,7 @@ async fn revocation(console: Console, Query(Named { kid }): Query<Named>) -> Res
     let found = match auth.key_consequences(&kid).await {
         Ok(found) => found,
         Err(auth::Error::KeyInFile) => {
-            let answer = Answer::of_page("key_in_file", StatusCode::CONFLICT);
+            let answer = Answer::own("key_in_file", StatusCode::CONFLICT);
             return keys_page(&console, "", Some(&answer)).await;
         }
         Err(auth::Error::NotFound) => return home::nowhere(&console.visit),

@@ -277,7 +277,7 @@ async fn delete(
 ) -> Response {
     let Some(user) = find(&console, &id).await else { return home::nowhere(&console.visit) };
     if confirm.trim().to_lowercase() != user.email.to_lowercase() {
-        let answer = Answer::of_page("not_confirmed", StatusCode::UNPROCESSABLE_ENTITY);
+        let answer = Answer::own("not_confirmed", StatusCode::UNPROCESSABLE_ENTITY);
         return user_page(&console, &id, "", Some(&answer)).await;
     }
     let path = format!("/admin/users/{}", user.id);
