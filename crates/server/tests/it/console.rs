@@ -6,7 +6,7 @@ use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::{Answer, PASSWORD, Server, answer};
+use crate::process::{Answer, PASSWORD, Server, answer, secret_file};
 
 const PAGES: [&str; 8] = [
     "/admin",
@@ -239,6 +239,21 @@ async fn a_hostile_name_is_text_in_every_page_and_export() {
         assert!(!page.text.contains("<script>x") && !page.text.contains("<img src=x"), "{path}");
         assert!(!page.status.is_server_error(), "{path}: {}", page.status);
     }
+    // Handed out, it is a file of JSON to every browser.
+    let export = console.page(&format!("/admin/users/{id}/export"), &console.admin).await;
+    assert_eq!(export.headers["content-type"], "application/json");
+    assert_eq!(export.headers["x-content-type-options"], "nosniff");
+    assert_eq!(export.json()["account"]["name"], name);
+    let agent = "W\u{e9}<b>x</b>\u{202e}".repeat(9);
+    let login = json!({ "email": "o'x&y@example.com", "password": PASSWORD });
+    let login = console.server.request(Method::POST, "/login").json(&login);
+    let agent = reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).expect("a value");
+    assert_eq!(answer(login.header("user-agent", agent)).await.status, 200);
+    let body = format!("user={id}");
+    let events = console.form("/admin/console/events/export", &body, &console.admin, "none").await;
+    assert_eq!(events.headers["x-content-type-options"], "nosniff");
+    assert!(events.text.is_ascii() && events.text.lines().count() == 3, "{}", events.text);
+
     // What is copied into a terminal is what is seen: no letter that turns others around.
     let page = console.page(&format!("/admin/console/users/{id}"), &console.admin).await;
     let (_, rest) = page.text.split_once("id=\"change-curl\">").expect("the line");
@@ -264,4 +279,27 @@ async fn settings_are_shown_without_passwords() {
     for shown in ["mail.url", "***", "countersign.toml:2", "--tokens-algorithm", "ES256"] {
         assert!(page.text.contains(shown), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_key_in_a_file_is_not_rotated_from_here() {
+    let folder = tempdir().expect("folder");
+    let secret = secret_file(folder.path(), "secret", "k8Jq2vXr7TzLw0NfYbHdGm4sPcEa9UiO");
+    let secret = secret.to_str().expect("a path");
+    let flags = ["--tokens-algorithm", "HS256", "--secret-file", secret];
+    let console = Installation::new(&folder.path().join("data"), &flags).await;
+    let keys = console.page("/admin/console/keys", &console.admin).await;
+    assert!(keys.text.contains("in a file that the settings name"));
+    assert!(!keys.text.contains("/rotation\"") && !keys.text.contains("/revocation?"));
+    for path in ["rotation", "revocation?kid={kid}"] {
+        let refused = console.page(&format!("/admin/console/keys/{path}"), &console.admin).await;
+        assert_eq!(refused.status, 409, "{path}");
+        assert!(refused.text.contains("role=\"alert\""));
+    }
+    for (path, body) in [("rotate", ""), ("revoke", "kid={kid}")] {
+        let path = format!("/admin/console/keys/{path}");
+        let refused = console.form(&path, body, &console.admin, "same-origin").await;
+        assert_eq!(refused.status, 409, "{path}");
+    }
+    assert_eq!(console.get("/admin/keys").await.json()["items"].as_array().map(Vec::len), Some(1));
 }

@@ -273,6 +273,10 @@ async fn rotation(console: Console, Query(rotation): Query<Rotation>) -> Respons
     let keys = console.admin.auth().keys_list().await.unwrap_or_default();
     let scale = Scale::of(&keys, now);
     let find = |state: State| keys.iter().find(|key| key.state == state);
+    if find(State::Active).is_some_and(|key| key.place == Place::File) {
+        let answer = Answer::own("key_in_file", StatusCode::CONFLICT);
+        return keys_page(&console, "", Some(&answer)).await;
+    }
     let newest = find(State::Pending).or(find(State::Active));
     let algorithm = match newest {
         Some(key) if rotation.algorithm.is_empty() => key.algorithm.clone(),
