@@ -107,7 +107,6 @@ struct Inner {
     /// Follows the keys for as long.
     _following: Following,
     /// Does periodic work for as long.
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held, and never asked"))]
     jobs: Jobs,
     /// Sends mail for as long, where there is a way for it.
     sends_mail: bool,
@@ -486,6 +485,10 @@ impl Auth {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.inner.jobs
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {

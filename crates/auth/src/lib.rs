@@ -168,5 +168,6 @@ pub use self::{
     config::Config,
     error::Error,
     http::{Client, Json},
+    jobs::Lease,
     secret::{Ids, OpaqueSecret, SecretHash},
 };

@@ -167,6 +167,19 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A setting as it is shown: passwords are covered.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    /// `section.name`.
+    pub(crate) key: String,
+    /// As it would stand in the file; `None` where it has none.
+    pub(crate) value: Option<String>,
+    /// What it is for.
+    pub(crate) help: String,
+    /// Where it is from.
+    pub(crate) origin: Origin,
+}
+
 /// A setting that something sets.
 #[derive(Debug, Clone)]
 struct Given {
@@ -247,6 +260,17 @@ impl Settings {
     /// [`Problems`], all of them.
     pub fn into_config(self) -> Result<Config, Problems> {
         if self.problems.is_empty() { Ok(self.config) } else { Err(Problems(self.problems)) }
+    }
+
+    /// The same as [`values`](Self::values), to be kept.
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        let shown = |(setting, value, origin): (Setting, Option<Value>, Origin)| Shown {
+            key: setting.key(),
+            value: value.map(|value| value.to_string()),
+            help: setting.help(),
+            origin,
+        };
+        self.values().map(shown).collect()
     }
 
     /// Every setting with its value, `None` where it has none, and where that is from. Passwords are covered.

@@ -42,6 +42,19 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
+/// How often somebody came in, or tried to, in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Logins that began.
+    pub logins: u64,
+    /// Logins that were refused.
+    pub failures: u64,
+    /// Refresh tokens that were used and replaced.
+    pub refreshes: u64,
+    /// Refresh tokens that were used again, later than their first user would: each ended its login.
+    pub replays: u64,
+}
+
 /// What a check of the whole chain found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
@@ -174,6 +187,24 @@ impl Log {
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
         storage::events_after(&self.db, since, after, limit).await
+    }
+
+    /// Counts logins and refreshes, and those that were refused, in each span from a time to before another.
+    ///
+    /// It reads as many entries of an index as there are such events in these spans, and nothing else.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn traffic(&self, spans: &[(Timestamp, Timestamp)]) -> Result<Vec<Traffic>, Error> {
+        let kinds = ["login.succeeded", "login.failed", "session.refreshed", "session.replayed"];
+        let mut found = Vec::with_capacity(spans.len());
+        for spans in spans.chunks(storage::SPANS) {
+            let counts = storage::events_count(&self.db, kinds, spans).await?;
+            found.extend(counts.into_iter().map(|[logins, failures, refreshes, replays]| {
+                Traffic { logins, failures, refreshes, replays }
+            }));
+        }
+        Ok(found)
     }
 
     /// Records that the log is about to be handed out.

@@ -31,7 +31,7 @@ pub(crate) use self::{
 };
 pub use self::{
     act::{Kind, Outcome},
-    log::{Fault, Filter, Log, MAX_FAULTS, Verification},
+    log::{Fault, Filter, Log, MAX_FAULTS, Traffic, Verification},
 };
 use crate::{Auth, Client, Error, Ids, secret, users::UserId};
 

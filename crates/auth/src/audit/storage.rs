@@ -201,6 +201,48 @@ pub(super) async fn events_before(
     Ok(rows.iter().map(event).collect::<Result<_, _>>()?)
 }
 
+/// Spans of time that one statement counts in.
+pub(super) const SPANS: usize = 32;
+
+/// How many events of four types there were in each span of time, [`SPANS`] at most: one range of the index on types and
+/// ids for each, without a look at an event.
+pub(super) async fn events_count(
+    db: &Db,
+    kinds: [&'static str; 4],
+    spans: &[(Timestamp, Timestamp)],
+) -> Result<Vec<[u64; 4]>, Error> {
+    let mut binds: Vec<Value> = kinds.map(Value::from).into();
+    for place in 0..SPANS {
+        // What is not asked for is a span without time.
+        let (from, until) =
+            spans.get(place).copied().unwrap_or((Timestamp::new(0), Timestamp::new(0)));
+        let number = i64::try_from(place).map_err(Error::internal)?;
+        binds.extend([number.into(), first_id(from).into(), first_id(until).into()]);
+    }
+    let rows = db.all(COUNT, binds).await?;
+    let mut counts = Vec::with_capacity(spans.len());
+    for row in rows.iter().take(spans.len()) {
+        let count = |column| row.get::<i64>(column).map(i64::unsigned_abs);
+        counts.push([count("first")?, count("second")?, count("third")?, count("fourth")?]);
+    }
+    Ok(counts)
+}
+
+/// Counts in [`SPANS`] spans.
+const COUNT: &str = "SELECT v.column1 AS place,
+       (SELECT COUNT(*) FROM events WHERE type = $1 AND id >= v.column2 AND id < v.column3) AS first,
+       (SELECT COUNT(*) FROM events WHERE type = $2 AND id >= v.column2 AND id < v.column3) AS second,
+       (SELECT COUNT(*) FROM events WHERE type = $3 AND id >= v.column2 AND id < v.column3) AS third,
+       (SELECT COUNT(*) FROM events WHERE type = $4 AND id >= v.column2 AND id < v.column3) AS fourth
+  FROM (VALUES ($5, $6, $7), ($8, $9, $10), ($11, $12, $13), ($14, $15, $16), ($17, $18, $19),
+               ($20, $21, $22), ($23, $24, $25), ($26, $27, $28), ($29, $30, $31), ($32, $33, $34),
+               ($35, $36, $37), ($38, $39, $40), ($41, $42, $43), ($44, $45, $46), ($47, $48, $49),
+               ($50, $51, $52), ($53, $54, $55), ($56, $57, $58), ($59, $60, $61), ($62, $63, $64),
+               ($65, $66, $67), ($68, $69, $70), ($71, $72, $73), ($74, $75, $76), ($77, $78, $79),
+               ($80, $81, $82), ($83, $84, $85), ($86, $87, $88), ($89, $90, $91), ($92, $93, $94),
+               ($95, $96, $97), ($98, $99, $100)) AS v
+ ORDER BY v.column1";
+
 /// Events after an id, the oldest first.
 pub(super) async fn events_after(
     db: &Db,

@@ -10,6 +10,7 @@ mod sweep;
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use jwt::Timestamp;
 use tokio::{
     task::AbortHandle,
     time::{sleep, timeout},
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 pub(crate) use self::sweep::{BATCH, job as sweep};
 use crate::{
-    Clock, Error,
+    Auth, Clock, Error,
     storage::{BoxFuture, Db},
 };
 
@@ -67,8 +68,20 @@ impl Job {
     }
 }
 
+/// Who does a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The name of the job.
+    pub job: String,
+    /// The instance that does it, by the name that it gave itself when it started.
+    pub instance: Uuid,
+    /// Until when, unless it says so again.
+    pub until: Timestamp,
+}
+
 /// The jobs of an instance; they end when this is dropped.
 pub(crate) struct Jobs {
+    holder: Uuid,
     #[cfg(feature = "testing")]
     workers: Vec<Arc<Worker>>,
     tasks: Vec<AbortHandle>,
@@ -84,10 +97,27 @@ impl Jobs {
             tokio::spawn(async move { worker.go_on().await }).abort_handle()
         };
         Self {
+            holder,
             tasks: workers.iter().map(spawn).collect(),
             #[cfg(feature = "testing")]
             workers,
         }
+    }
+}
+
+impl Auth {
+    /// The name of this instance, which it gave itself when it started.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.jobs().holder
+    }
+
+    /// Which instance does each of the periodic jobs, by their names; one whose lease has run out does no more.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn leases(&self) -> Result<Vec<Lease>, Error> {
+        storage::leases(self.db()).await
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 use jwt::Timestamp;
 use uuid::Uuid;
 
+use super::Lease;
 use crate::{Error, storage::Db};
 
 /// A lease that outlasts one taken now by more than this was written by a clock that is ahead of ours, and holds nothing.
@@ -34,4 +35,15 @@ pub(super) async fn lease_take(
         )
         .await?;
     Ok(taken > 0)
+}
+
+/// All leases, by the names of their jobs.
+pub(super) async fn leases(db: &Db) -> Result<Vec<Lease>, Error> {
+    let rows = db.all("SELECT name, holder, expires_at FROM leases ORDER BY name", []).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let until = Timestamp::new(row.get("expires_at")?);
+        found.push(Lease { job: row.get("name")?, instance: row.get("holder")?, until });
+    }
+    Ok(found)
 }

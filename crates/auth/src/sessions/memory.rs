@@ -8,7 +8,7 @@ use jwt::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Answer, Begun, Dead, Ended, Page, Refused, Session, SessionStore, Which,
+    Answer, Begun, COUNTED, Dead, Ended, Page, Refused, Session, SessionStore, Which,
     storage::{Login, login_record},
 };
 use crate::{Error, audit::Scribe, secret::SecretHash, storage::Db, users::UserId};
@@ -124,6 +124,12 @@ impl SessionStore for MemorySessions {
         let own = own.filter(|session| page.after.is_none_or(|after| session.id < after));
         let own = own.filter(|session| !page.dead.holds(session));
         answer(own.take(page.limit).cloned().collect())
+    }
+
+    fn count(&self, dead: Dead) -> Answer<'_, u64> {
+        let table = self.table();
+        let live = table.sessions.values().filter(|session| !dead.holds(session));
+        answer(u64::try_from(live.take(COUNTED).count()).unwrap_or(u64::MAX))
     }
 
     fn held(&self, which: Which) -> Vec<Ended> {

@@ -71,12 +71,18 @@ pub(crate) trait SessionStore: Send + Sync {
     /// A page of this user's live sessions, the newest first.
     fn list(&self, page: Page) -> Answer<'_, Vec<Session>>;
 
+    /// How many live sessions there are, [`COUNTED`] at most.
+    fn count(&self, dead: Dead) -> Answer<'_, u64>;
+
     /// The sessions that are held outside of the database.
     fn held(&self, which: Which) -> Vec<Ended>;
 
     /// Forgets sessions that are held outside of the database, whose step has been taken, and returns their ids.
     fn forget(&self, which: Which) -> Vec<Uuid>;
 }
+
+/// So many sessions of a kind are counted at most: who wants to know how many there are waits for no more.
+pub const COUNTED: usize = 100_000;
 
 /// A session that begins, and what ends with its beginning.
 #[derive(Debug, Clone)]
@@ -376,6 +382,18 @@ impl Auth {
         sessions.sort_unstable_by_key(|session| std::cmp::Reverse(session.id));
         sessions.truncate(limit);
         Ok(sessions)
+    }
+
+    /// How many live sessions there are by cookie and by tokens; of either kind [`COUNTED`] are counted at most.
+    ///
+    /// Those that live in memory are this instance's.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn sessions_count(&self) -> Result<(u64, u64), Error> {
+        let now = self.clock().now();
+        let by_cookie = self.sessions().store.count(self.sessions().dead(now)).await?;
+        Ok((by_cookie, storage::count_by_tokens(self.db(), self.tokens_dead(now)).await?))
     }
 
     /// Ends one session of a user; `None` when this user has none of this id.

@@ -1,7 +1,9 @@
 use jwt::Timestamp;
 use uuid::Uuid;
 
-use super::{Answer, Begun, Dead, Ended, PER_USER, Page, Refused, Session, SessionStore, Which};
+use super::{
+    Answer, Begun, COUNTED, Dead, Ended, PER_USER, Page, Refused, Session, SessionStore, Which,
+};
 use crate::{
     Error,
     audit::{self, Act, Cause, Proof, Recorded, Scribe},
@@ -127,6 +129,15 @@ impl SessionStore for DatabaseSessions {
         })
     }
 
+    fn count(&self, dead: Dead) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let sql = "SELECT COUNT(*) AS sessions
+                         FROM (SELECT id FROM sessions
+                                WHERE last_used_at >= $1 AND created_at >= $2 LIMIT $3) AS live";
+            count(&self.0, sql, dead).await
+        })
+    }
+
     fn held(&self, _: Which) -> Vec<Ended> {
         Vec::new()
     }
@@ -134,6 +145,22 @@ impl SessionStore for DatabaseSessions {
     fn forget(&self, _: Which) -> Vec<Uuid> {
         Vec::new()
     }
+}
+
+/// How many live sessions there are by tokens, [`COUNTED`] at most.
+pub(super) async fn count_by_tokens(db: &Db, dead: Dead) -> Result<u64, Error> {
+    let sql = "SELECT COUNT(*) AS sessions
+                 FROM (SELECT session_id FROM refresh_tokens
+                        WHERE last_used_at >= $1 AND created_at >= $2 LIMIT $3) AS live";
+    count(db, sql, dead).await
+}
+
+async fn count(db: &Db, sql: &'static str, dead: Dead) -> Result<u64, Error> {
+    let most = i64::try_from(COUNTED).map_err(Error::internal)?;
+    let binds = [dead.used_before.into(), dead.created_before.into(), most.into()];
+    let row = db.optional(sql, binds).await?;
+    let sessions: i64 = row.map(|row| row.get("sessions")).transpose()?.unwrap_or_default();
+    Ok(sessions.unsigned_abs())
 }
 
 impl Session {

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod checkup;
 mod clock;
 pub mod conformance;
+pub mod console;
 pub mod copies;
 pub mod imports;
 pub mod jobs;

@@ -13,6 +13,8 @@ mod checkup;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod copies;
 #[cfg(test)]
 mod door;

@@ -69,7 +69,9 @@ struct Started<'a> {
 
 impl Dev {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let config = self.flags.load()?;
+        let settings = self.flags.read()?;
+        let shown = settings.shown();
+        let config = settings.into_config()?;
         telemetry::start(&config.log)?;
         if !config.http.listen.ip().is_loopback() {
             return Err(Refusal(format!(
@@ -98,6 +100,7 @@ impl Dev {
         let hand = MovableClock::default();
         hand.set(self.clock.unwrap_or_default())?;
         let instance = Instance::open(config, &data_dir, |builder| adapt(builder, &hand)).await?;
+        let instance = instance.showing(shown);
         let accounts = seed(&instance.auth, &data_dir).await?;
         let more = routes(&instance.auth, &hand).await?;
         let (url, offset) = (instance.url()?, clock::text(hand.offset()));

@@ -4,6 +4,7 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context;
@@ -20,7 +21,8 @@ use crate::{
     cli::{output, unfit},
     limits::{self, Hosts, Rules},
     listener::{self, Limits},
-    settings::Refusal,
+    metrics::{self, Latencies},
+    settings::{Refusal, Shown},
     ui::{self, Site},
 };
 
@@ -28,6 +30,7 @@ use crate::{
 pub(crate) struct Instance {
     listener: TcpListener,
     pub(crate) auth: Auth,
+    settings: Vec<Shown>,
 }
 
 impl Instance {
@@ -51,7 +54,13 @@ impl Instance {
         }
         warn_of_what_is_to_come(&config);
         let auth = adapt(Auth::builder(config)).build().await?;
-        Ok(Self { listener, auth })
+        Ok(Self { listener, auth, settings: Vec::new() })
+    }
+
+    /// Has administrators see these settings.
+    pub(crate) fn showing(mut self, settings: Vec<Shown>) -> Self {
+        self.settings = settings;
+        self
     }
 
     /// Where this server is reached.
@@ -79,9 +88,18 @@ impl Instance {
     /// A developer's server answers to loopback names only.
     pub(crate) fn app(&self, more: Router, is_dev: bool) -> Router {
         let http = &self.auth.config().http;
-        let mut app = app::router(&self.auth, more);
+        let latencies = Arc::<Latencies>::default();
+        let mut app = metrics::measured(app::router(&self.auth, more), &latencies);
         if is_dev || http.pages {
-            let site = Site { auth: self.auth.clone(), is_dev, has_docs: is_dev || http.docs };
+            let site = Site {
+                auth: self.auth.clone(),
+                is_dev,
+                has_docs: is_dev || http.docs,
+                settings: self.settings.clone().into(),
+                latencies,
+                counted: Arc::default(),
+                started: self.auth.clock().now(),
+            };
             app = ui::around(app, &site);
         }
         let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);

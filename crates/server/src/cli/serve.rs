@@ -30,7 +30,9 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let config = self.flags.load()?;
+        let settings = self.flags.read()?;
+        let shown = settings.shown();
+        let config = settings.into_config()?;
         telemetry::start(&config.log)?;
         let data_dir = &self.flags.data_dir;
         let unfit = unfit(&config, data_dir, self.allow_plain_keys);
@@ -44,7 +46,7 @@ impl Serve {
                 "mail.url is not set: no mail is sent, and forgotten passwords stay forgotten"
             );
         }
-        let instance = Instance::open(config, data_dir, |builder| builder).await?;
+        let instance = Instance::open(config, data_dir, |builder| builder).await?.showing(shown);
         refuse_seeded_accounts(&instance, data_dir).await?;
         let invitation = instance.auth.administrator_invite().await?;
         let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));

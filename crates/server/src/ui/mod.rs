@@ -5,6 +5,7 @@
 //! twice.
 
 mod account;
+mod admin;
 mod assets;
 mod clock;
 mod debugger;
@@ -17,6 +18,8 @@ mod texts;
 mod time;
 mod visit;
 
+use std::sync::Arc;
+
 use auth::{Auth, config::PublicUrl};
 use axum::{
     Router,
@@ -26,9 +29,14 @@ use axum::{
     },
 };
 use cookie::Cookie;
+use jwt::Timestamp;
 
-pub(crate) use self::texts::{Elsewhere, Language};
+pub(crate) use self::{
+    admin::Counted,
+    texts::{Elsewhere, Language},
+};
 use self::{assets::Assets, routes::Routes, visit::Pages};
+use crate::{metrics::Latencies, settings::Shown};
 
 /// What pages have to know of the server they belong to.
 #[derive(Debug, Clone)]
@@ -39,6 +47,14 @@ pub(crate) struct Site {
     pub(crate) is_dev: bool,
     /// Whether `/docs`, `/debugger` and `/learn` are there.
     pub(crate) has_docs: bool,
+    /// The settings that it was started with.
+    pub(crate) settings: Arc<[Shown]>,
+    /// How long its routes take.
+    pub(crate) latencies: Arc<Latencies>,
+    /// What its overview counted last.
+    pub(crate) counted: Arc<Counted>,
+    /// When this instance started.
+    pub(crate) started: Timestamp,
 }
 
 /// Puts the pages in front of the routes: a path is a page for whom [`wants_page`] tells, and a route for others.
@@ -49,6 +65,7 @@ pub(crate) fn around(api: Router, site: &Site) -> Router {
     let mut routes = Routes::new(api);
     home::add(&mut routes);
     account::add(&mut routes);
+    admin::add(&mut routes);
     docs::add(&mut routes);
     if site.has_docs {
         debugger::add(&mut routes);

@@ -1,10 +1,12 @@
 //! A visit: who looks at a page, in which language, and how a page asks the routes on the visitor's behalf.
 
+use std::net::SocketAddr;
+
 use askama::Template;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{FromRequestParts, Request},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
@@ -13,6 +15,7 @@ use axum::{
             RETRY_AFTER, SET_COOKIE, TRANSFER_ENCODING, VARY,
         },
         request::Parts,
+        uri::PathAndQuery,
     },
     response::{Html, IntoResponse, Response},
 };
@@ -41,6 +44,11 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// Where the installation is.
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
     pub(super) fn new(api: Router, site: Site, base: String, assets: Assets) -> Self {
         Self { api, site, base, assets }
     }
@@ -222,7 +230,10 @@ impl Visit {
         });
         let Ok(uri) = path.parse() else { return Answer::none() };
         (*request.method_mut(), *request.uri_mut()) = (method, uri);
-        *request.extensions_mut() = self.request.extensions.clone();
+        // And nothing else: what axum notes there of the page's own path would count for the route's too.
+        if let Some(peer) = self.request.extensions.get::<ConnectInfo<SocketAddr>>() {
+            request.extensions_mut().insert(*peer);
+        }
         *request.headers_mut() = self.request.headers.clone();
         let headers = request.headers_mut();
         // Of the body that came with the page's own request, and who else a credential could be of.
@@ -318,13 +329,21 @@ impl Visit {
 
     /// The sign-in page, which leads back here.
     pub(super) fn sign_in_first(&self) -> Response {
-        self.go_to(&format!("/login?next={}", self.request.uri.path()))
+        let here = self.request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let query =
+            form_urlencoded::Serializer::new(String::new()).append_pair("next", here).finish();
+        self.go_to(&format!("/login?{query}"))
     }
 }
 
 impl Answer {
     fn none() -> Self {
         Self { status: StatusCode::NOT_FOUND, headers: HeaderMap::new(), body: Value::Null }
+    }
+
+    /// A refusal of a page's own, with a code among `[errors]` of the texts.
+    pub(super) fn own(code: &str, status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: serde_json::json!({ "code": code }) }
     }
 }
 

@@ -17,6 +17,8 @@ mod commands;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod debugger;
 #[cfg(test)]
 mod demo;
