@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
@@ -50,11 +52,36 @@ export function developersServer(...flags) {
     server.user = server.accounts.find(({ roles }) => !roles.includes("admin"));
     server.admin = server.accounts.find(({ roles }) => roles.includes("admin"));
   });
-  after(async () => {
-    server.process.kill("SIGTERM");
-    await new Promise((ended) => server.process.once("exit", ended));
-  });
+  after(() => ended(server));
   return server;
+}
+
+/** The same with `countersign serve`, which has one account: `user`, who registered. */
+export function productionServer(...flags) {
+  const server = { log: "", user: { email: "somebody@example.com", password: "four unrelated gravel words" } };
+  before(async () => {
+    const folder = mkdtempSync(join(tmpdir(), "countersign-"));
+    const base = ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0"];
+    server.process = spawn(binary, [...base, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+    server.process.once("exit", () => rmSync(folder, { recursive: true }));
+    for await (const text of server.process.stderr.iterator({ destroyOnReturn: false })) {
+      server.log += text;
+      server.url = /listening on (http\S+)/.exec(server.log)?.[1];
+      if (server.url) break;
+    }
+    assert.ok(server.url, `the server does not start: ${server.log}`);
+    server.process.stderr.resume();
+    const headers = { "Content-Type": "application/json" };
+    const made = await fetch(`${server.url}/register`, { method: "POST", headers, body: JSON.stringify(server.user) });
+    assert.equal(made.status, 201, await made.text());
+  });
+  after(() => ended(server));
+  return server;
+}
+
+async function ended({ process }) {
+  process.kill("SIGTERM");
+  await new Promise((done) => process.once("exit", done));
 }
 
 /**

@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-import { developersServer, look, seen, signIn } from "./harness.mjs";
+import { developersServer, look, productionServer, seen, signIn } from "./harness.mjs";
 
 const server = developersServer();
 const closed = developersServer("--accounts-registration", "closed");
 const tokensOnly = developersServer("--auth-mode", "jwt");
 const sessionsOnly = developersServer("--auth-mode", "session", "--sessions-store", "memory");
+const production = productionServer("--http-docs", "true");
 /** Refusals are what half of the lesson is about; Chromium notes each as an error. */
 const expected = /status of 401/;
 
@@ -72,8 +73,8 @@ seen("the lesson shows each step as it is, and leaves nothing behind", server, a
   // One step after the other: all but the first wait, and say for what.
   assert.ok(await button(page, "account").isEnabled());
   for (const name of Object.keys(titles).slice(1)) assert.ok(await button(page, name).isDisabled(), name);
-  assert.match(await step(page, "login").textContent(), /First: First of all, an account\./);
-  assert.match(await step(page, "ask").textContent(), /First: 2\. What is in it\./);
+  assert.match(await step(page, "login").textContent(), /Comes after “First of all, an account”\./);
+  assert.match(await step(page, "ask").textContent(), /Comes after “2\. What is in it”\./);
 
   const [registered] = await take(page, "account", "is there");
   assert.equal(registered.status, 201);
@@ -205,7 +206,7 @@ seen("who is signed in is told what the session costs", server, async (page) => 
 seen("in German", server, async (page) => {
   await page.goto("/learn");
   await page.getByRole("heading", { level: 1, name: "Ein Token, Schritt für Schritt" }).waitFor();
-  await page.getByText("Zuerst: 1. Zugangsdaten gegen ein Token.").waitFor();
+  await page.getByText("Kommt nach „1. Zugangsdaten gegen ein Token“.").waitFor();
   for (const [name, says] of [
     ["account", "Das Konto learner-"], ["login", "Das Token ist da. Es gilt bis"], ["parts", "ohne Schlüssel lesen"],
     ["ask", "Die Signatur passt"], ["tampered", "Abgelehnt"],
@@ -232,6 +233,37 @@ seen("where nobody can register the visitor lends an account", closed, async (pa
   await look(page, "learn-lent");
   assert.ok(!(await page.getByRole("main").textContent()).includes(closed.user.password));
 }, { expected });
+
+seen("in production the account is the visitor's own, and what is asked for is the account", production, async (page) => {
+  await page.goto("/learn");
+  await page.getByLabel("E-mail", { exact: true }).fill(production.user.email);
+  await page.getByLabel("Password", { exact: true }).fill(production.user.password);
+  const taken = {};
+  for (const name of Object.keys(titles)) taken[name] = await take(page, name);
+  assert.deepEqual([taken.ask[0].asked, taken.ask[0].answer.email], ["GET /me", production.user.email]);
+  assert.deepEqual([taken.tampered[0].status, taken.tampered[0].answer.code], [401, "signature_invalid"]);
+  assert.deepEqual([taken.logout[1].status, taken.logout[1].answer.code], [401, "token_revoked"]);
+  assert.equal(taken.cookie[0].answer.email, production.user.email);
+  // Nothing of the lesson is left in the account: of all its logins none goes on.
+  assert.deepEqual(await page.context().cookies(), []);
+  const body = JSON.stringify(production.user);
+  const headers = { "Content-Type": "application/json" };
+  const login = await (await fetch(`${production.url}/login`, { method: "POST", headers, body })).json();
+  const { items } = await ask("/sessions", { Authorization: `Bearer ${login.access_token}` }, production);
+  assert.deepEqual(items.map(({ current }) => current), [true]);
+}, { expected });
+
+seen("in production the commands ask for the password and run", production, async (page) => {
+  await page.goto("/learn");
+  const commands = await page.locator("main pre").allTextContents();
+  const script = commands.join("\n").replace("you@example.com", production.user.email);
+  const shell = promisify(execFile)("bash", ["-u", "-c", script]);
+  shell.child.stdin.end(`${production.user.password}\n`);
+  const { stdout } = await shell;
+  const codes = [...stdout.matchAll(/"code":"(\w+)"/g)].map(([, code]) => code);
+  assert.deepEqual(codes, ["signature_invalid", "credentials_missing", "token_revoked", "session_expired"]);
+  assert.ok(stdout.includes('"roles":["admin"]') && stdout.includes('"current":true'), stdout);
+}, { javaScriptEnabled: false });
 
 seen("without sessions the token alone is tried", tokensOnly, async (page) => {
   await page.goto("/learn");
