@@ -132,7 +132,7 @@ seen("by the keys alone somebody signs in", server, async (page) => {
 
 seen("who is signed in reads posts, and who signs out does not", server, async (page) => {
   await page.goto("/account");
-  await page.waitForURL("**/login?next=/account");
+  await page.waitForURL("**/login?next=%2Faccount");
   await signIn(page, server.user);
   assert.equal((await page.request.get("/posts", { headers: { accept: "application/json" } })).status(), 200);
   const before = await page.context().cookies();
@@ -160,7 +160,7 @@ seen("one device signs out another", server, async (page, { device }) => {
   // The newest is listed first after this one.
   assert.deepEqual([(await me(others[1])).body.code, (await me(others[0])).status], ["session_expired", 200]);
   await others[1].reload();
-  await others[1].waitForURL("**/login?next=/account");
+  await others[1].waitForURL("**/login?next=%2Faccount");
   await devices.getByRole("button", { name: "Sign out all others" }).click();
   await page.waitForURL("**/account?done=devices#devices");
   assert.equal(await devices.getByRole("listitem").count(), 1);

@@ -31,7 +31,7 @@ seen("the clock is moved, a session ends by it, and comes back with it", server,
   }
   assert.equal(await offset(), "70m", "nothing is set while somebody chooses");
   await clock.getByRole("button", { name: "Set", exact: true }).click();
-  await page.waitForURL("**/login?next=/account");
+  await page.waitForURL("**/login?next=%2Faccount");
   assert.equal(await offset(), "1d");
   await look(page, "clock-moved");
   await clock.getByRole("button", { name: "Back to now" }).click();

@@ -280,7 +280,7 @@ async fn a_deletion_wants_a_tick_and_the_password() {
     server.login("a@example.com", PASSWORD).await;
     let gone = delete(&[("password", PASSWORD), ("sure", "yes")]).await;
     assert_eq!(location(&gone), "/login?done=deleted#main");
-    assert_eq!(location(&page(&server, "/account", &cookie).await), "/login?next=/account");
+    assert_eq!(location(&page(&server, "/account", &cookie).await), "/login?next=%2Faccount");
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn the_download_has_all_events_and_no_hash() {
     assert!(!file.text.contains("$argon2") && !file.text.contains("hash"));
     assert_eq!(
         location(&send(&server, "/account/export", "", &[]).await),
-        "/login?next=/account/export"
+        "/login?next=%2Faccount%2Fexport"
     );
 }
 
@@ -423,7 +423,7 @@ async fn the_clock_is_set_by_a_form_and_leads_back() {
 async fn behind_a_prefix_every_path_of_a_page_begins_with_it() {
     let folder = tempdir().expect("folder");
     let server = Server::dev(folder.path(), &["--http-public-url", "http://localhost:8000/auth"]);
-    assert_eq!(location(&page(&server, "/account", "").await), "/auth/login?next=/account");
+    assert_eq!(location(&page(&server, "/account", "").await), "/auth/login?next=%2Faccount");
     server.register("a@example.com").await;
     let cookie = server.login_session("a@example.com", PASSWORD).await;
     for path in ["/", "/login", "/account", "/outbox", "/password/reset?token=x"] {
