@@ -77,7 +77,8 @@ function meaning(part, member) {
     return say(name === "exp" && away <= 0 ? "expired" : name, { when, time: moment(time) });
   }
   if (name === "alg") return words[value === "none" ? "alg_none" : /^HS/.test(value) ? "alg_secret" : "alg_pair"];
-  const text = Object.hasOwn(words, name) ? words[name] : part === "header" ? words.unread : "";
+  const known = /^(jku|jwk|x5[uc])$/.test(name) ? "brought" : name === "sub" && current.rules.own ? "account" : name;
+  const text = Object.hasOwn(words, known) ? words[known] : part === "header" ? words.unread : "";
   const made = /^(sub|sid)$/.test(name) && token.madeAt(value);
   return made ? say("made", { meaning: text, when: distance(made - now()) }) : text;
 }
@@ -196,8 +197,12 @@ for (const button of page.querySelectorAll("[data-attack]")) {
   button.addEventListener("click", async () => {
     at("tried-token").hidden = true;
     at("tried-title").textContent = button.textContent;
-    const text = await ATTACKS[button.dataset.attack](current);
-    if (text) await compare(text, button.textContent);
+    try {
+      const text = await ATTACKS[button.dataset.attack](current);
+      if (text) await compare(text, button.textContent);
+    } catch {
+      at("tried-verdict").replaceChildren(say("browser"));
+    }
     at("tried").scrollIntoView({ block: "nearest" });
   });
 }
@@ -213,6 +218,7 @@ at("login").addEventListener("submit", async (event) => {
   at("password").value = "";
   if (!answer) return;
   place.replaceChildren(say("got"));
+  event.target.closest("details").open = false;
   at("token").value = answer.access_token;
   update();
 });
