@@ -30,9 +30,19 @@ export function decode(text) {
   return bytes;
 }
 
-/** The members of a JSON object in their order: the name, the value, and how the value is written. */
-function object(text) {
-  JSON.parse(text);
+const find = (members, name) => members.find((member) => member.name === name);
+const value = (members, name) => find(members, name)?.value;
+
+/** The members of a part in their order: the name, the value, and how the value is written. */
+function membersOf(part) {
+  const bytes = decode(part);
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    JSON.parse(text);
+  } catch {
+    throw malformed(text === undefined ? "utf8" : "json");
+  }
   if (!/^\s*\{/.test(text)) throw malformed("json");
   const members = [];
   let depth = 0, name, start;
@@ -55,24 +65,12 @@ function object(text) {
   return members;
 }
 
-const find = (members, name) => members.find((member) => member.name === name);
-const value = (members, name) => find(members, name)?.value;
-
-function members(part) {
-  const bytes = decode(part);
-  try {
-    return object(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch (error) {
-    throw error.code === "token_malformed" ? error : malformed(error instanceof SyntaxError ? "json" : "utf8");
-  }
-}
-
 /** A token in its three parts, as it stands there: nothing of it is believed. */
 export function read(token) {
   if (utf8(token).length > 8192) throw malformed("long");
   const parts = token.split(".");
   if (parts.length !== 3) throw malformed("parts");
-  const [header, payload, signature] = [members(parts[0]), members(parts[1]), decode(parts[2])];
+  const [header, payload, signature] = [membersOf(parts[0]), membersOf(parts[1]), decode(parts[2])];
   const [alg, kid, typ] = ["alg", "kid", "typ"].map((name) => value(header, name));
   if ([alg, kid, typ].some((it) => it !== undefined && !isText(it))) throw malformed("member");
   if (alg === undefined) throw malformed("alg");

@@ -261,6 +261,22 @@ seen("a token is fetched by the button that says so, and the password does not s
   assert.equal(payloadOf(await page.getByLabel("Token", { exact: true }).inputValue()).roles[0], "user");
 }, REFUSED);
 
+seen("the page tells the time by the clock of the server", pairs, async (page) => {
+  const token = await tokenOf(pairs);
+  const clock = (body) => fetch(`${pairs.url}/dev/clock`, { method: "POST", headers: { "content-type": "application/json" },
+    body: JSON.stringify(body) });
+  try {
+    await clock({ offset: "11m" });
+    await open(page, token);
+    await says(verdict(page), "token_expired");
+    await says(page.locator("#payload"), /^expired (1 min( \d+ s)?|59 s) ago: /);
+    await page.locator("#ask").click();
+    await says(page.locator("#answer"), "token_expired");
+  } finally {
+    await clock({ offset: "0s" });
+  }
+}, REFUSED);
+
 seen("without scripts the page names the command", server, async (page) => {
   await page.goto("/debugger");
   assert.equal(await page.locator("noscript pre").innerText(), "countersign token explain -");
