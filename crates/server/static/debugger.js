@@ -25,7 +25,6 @@ const line = (kind, title, ...text) => element("p", {}, element("span", { class:
 const code = (text) => element("code", {}, plain(text));
 const coloured = (text) => text.split(".").flatMap((part, place) =>
   [place ? "." : "", element("span", { class: ["head", "body", "sign"][place] }, plain(part))]);
-const none = ({ code: name, reason }) => line("bad", say("no_token"), say(reason), " ", code(name));
 
 /** A number of seconds in its two largest units. */
 const span = (all) => [[86400, "d"], [3600, "h", 24], [60, "min", 60], [1, "s", 60]]
@@ -77,7 +76,8 @@ function meaning(part, member) {
     return say(name === "exp" && away <= 0 ? "expired" : name, { when, time: moment(time) });
   }
   if (name === "alg") return words[value === "none" ? "alg_none" : /^HS/.test(value) ? "alg_secret" : "alg_pair"];
-  const text = Object.hasOwn(words, name) ? words[name] : part === "header" ? words.unread : "";
+  const known = /^(jku|jwk|x5[uc])$/.test(name) ? "brought" : name === "sub" && current.rules.own ? "account" : name;
+  const text = Object.hasOwn(words, known) ? words[known] : part === "header" ? words.unread : "";
   const made = /^(sub|sid)$/.test(name) && token.madeAt(value);
   return made ? say("made", { meaning: text, when: distance(made - now()) }) : text;
 }
@@ -96,18 +96,23 @@ function rows(part, { read, verdict, rules }) {
   });
 }
 
+/** A token as it was read, the verdict on it, and how that is said. */
+async function weigh(text, keys, rules) {
+  try {
+    const read = token.read(text);
+    const verdict = await token.judge(read, keys, { ...rules, now: now() });
+    return { read, verdict, lines: verdictOf(verdict, keys) };
+  } catch ({ code: name, reason }) {
+    return { lines: [line("bad", say("no_token"), say(reason), " ", code(name)), words[token.guess(text)] ?? ""] };
+  }
+}
+
 /** Judges what stands in the field, and shows it. */
 async function update() {
   const turn = ++turns;
   const text = token.bare(at("token").value);
   const { keys, rules, said } = await judges();
-  let read, verdict, refusal;
-  try {
-    read = token.read(text);
-    verdict = await token.judge(read, keys, { ...rules, now: now() });
-  } catch (error) {
-    refusal = error;
-  }
+  const { read, verdict, lines } = await weigh(text, keys, rules);
   // Somebody has gone on typing.
   if (turn !== turns) return;
   current = read && { read, keys, rules, verdict };
@@ -115,11 +120,8 @@ async function update() {
   at("own").hidden = !at("whose").value;
   for (const part of page.querySelectorAll(".read")) part.hidden = !read;
   at("answer").replaceChildren();
-  if (!read) {
-    at("verdict").replaceChildren(...(text ? [none(refusal), words[token.guess(text)] ?? ""] : [say("begin")]));
-    return;
-  }
-  at("verdict").replaceChildren(...verdictOf(verdict, keys));
+  at("verdict").replaceChildren(...(text ? lines : [say("begin")]));
+  if (!read) return;
   at("shown").replaceChildren(...coloured(text));
   const { advice, refused_by: others } = site.elsewhere[Object.hasOwn(site.elsewhere, read.alg) ? read.alg : ""];
   at("elsewhere").textContent = say("elsewhere", { alg: plain(read.alg), advice })
@@ -153,18 +155,12 @@ async function send(text, place) {
 /** Shows a token beside the one that it was made of. */
 async function compare(text, title) {
   const { read, keys, rules } = current;
+  const other = await weigh(text, keys, rules);
+  const changes = other.read ? token.differences(read, other.read) : [];
   const cell = (it) => element("td", {}, code(it ?? "–"));
-  let [verdict, changes] = [];
-  try {
-    const other = token.read(text);
-    verdict = verdictOf(await token.judge(other, keys, { ...rules, now: now() }), keys);
-    changes = token.differences(read, other);
-  } catch (error) {
-    [verdict, changes] = [[none(error)], []];
-  }
   forged = text;
   at("tried-title").textContent = title;
-  at("tried-verdict").replaceChildren(...verdict);
+  at("tried-verdict").replaceChildren(...other.lines);
   at("tried-shown").replaceChildren(...coloured(text));
   at("changes").replaceChildren(...changes.map((row) => element("tr", {}, ...row.map(cell))));
   at("tried-answer").replaceChildren();
@@ -196,8 +192,12 @@ for (const button of page.querySelectorAll("[data-attack]")) {
   button.addEventListener("click", async () => {
     at("tried-token").hidden = true;
     at("tried-title").textContent = button.textContent;
-    const text = await ATTACKS[button.dataset.attack](current);
-    if (text) await compare(text, button.textContent);
+    try {
+      const text = await ATTACKS[button.dataset.attack](current);
+      if (text) await compare(text, button.textContent);
+    } catch {
+      at("tried-verdict").replaceChildren(say("browser"));
+    }
     at("tried").scrollIntoView({ block: "nearest" });
   });
 }
@@ -213,6 +213,7 @@ at("login").addEventListener("submit", async (event) => {
   at("password").value = "";
   if (!answer) return;
   place.replaceChildren(say("got"));
+  event.target.closest("details").open = false;
   at("token").value = answer.access_token;
   update();
 });

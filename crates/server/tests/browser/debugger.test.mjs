@@ -63,6 +63,7 @@ seen("a good token of a server with a secret is read here, and accepted there", 
   const payload = page.locator("#payload");
   await says(payload, "what the caller may do");
   await says(payload, /^expires in (9 min \d+ s|10 min): /);
+  await says(payload, /^the account, made .* ago$/);
   await says(payload, "the login it belongs to, made");
   await says(page.locator("#header"), "one secret: who verifies can also sign");
   await says(page.locator("#elsewhere"), "Elsewhere, HS256: whoever has the secret verifies it");
@@ -224,10 +225,11 @@ seen("a token is taken from the fragment alone, and leaves the address", pairs, 
 
 seen("what a hostile token says stays text", server, async (page) => {
   const script = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
-  const token = mac({ exp: soon(), name: script, [script]: script, roles: [script], sub: "\u202Egnp.exe" }, "x", { alg: "HS256", kid: script, [script]: 1 });
+  const token = mac({ exp: soon(), name: script, [script]: script, roles: [script], sub: "\u202Egnp.exe" }, "x", { alg: "HS256", kid: script, jku: "https://evil.example/keys", [script]: 1 });
   await open(page, token);
   await says(page.locator("#payload"), script);
   await says(page.locator("#header"), script);
+  await says(page.locator("#header"), "never read: a token does not bring the key that proves it");
   await says(page.locator("#payload"), "\\u202egnp.exe");
   await page.getByRole("button", { name: "Make me an admin" }).click();
   await says(page.locator("#changes"), JSON.stringify([script]));
@@ -257,6 +259,22 @@ seen("a token is fetched by the button that says so, and the password does not s
   assert.equal(await page.getByLabel("Password").inputValue(), "");
   assert.deepEqual(requests, ["POST /login", "POST /login"]);
   assert.equal(payloadOf(await page.getByLabel("Token", { exact: true }).inputValue()).roles[0], "user");
+}, REFUSED);
+
+seen("the page tells the time by the clock of the server", pairs, async (page) => {
+  const token = await tokenOf(pairs);
+  const clock = (body) => fetch(`${pairs.url}/dev/clock`, { method: "POST", headers: { "content-type": "application/json" },
+    body: JSON.stringify(body) });
+  try {
+    await clock({ offset: "11m" });
+    await open(page, token);
+    await says(verdict(page), "token_expired");
+    await says(page.locator("#payload"), /^expired (1 min( \d+ s)?|59 s) ago: /);
+    await page.locator("#ask").click();
+    await says(page.locator("#answer"), "token_expired");
+  } finally {
+    await clock({ offset: "0s" });
+  }
 }, REFUSED);
 
 seen("without scripts the page names the command", server, async (page) => {
