@@ -315,7 +315,7 @@ seen("everything is done by forms where there are no scripts", server, async (pa
   await page.goto(`/login?next=/admin/console/users/${id}`);
   await page.locator("#email").fill(server.admin.email);
   await page.locator("#password").fill(server.admin.password);
-  await page.locator("main button").first().click();
+  await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL(`**/admin/console/users/${id}`);
   await page.locator("#name").fill("By a Form");
   await page.getByRole("button", { name: "Save" }).click();
