@@ -149,12 +149,13 @@ impl Auth {
 
     /// Refuses a request that a page of another site made a browser send, as the routes of an installation refuse it: for
     /// an unsafe route of an application's own that asks for no credential. A program, which says nothing of where it is,
-    /// passes.
+    /// passes, unless it has the session cookie of a browser.
     ///
     /// # Errors
     /// 403 `cross_site`.
     pub fn refuse_cross_site(&self, method: &Method, headers: &HeaderMap) -> Result<(), Error> {
-        Ok(self.sessions().cross_site.check(method, headers, false)?)
+        let sessions = self.sessions();
+        Ok(sessions.cross_site.check(method, headers, sessions.carries_cookie(headers))?)
     }
 
     /// Begins a session and returns the header that hands it to the browser.
