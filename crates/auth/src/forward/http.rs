@@ -67,9 +67,11 @@ async fn forward(
 /// client's, and nothing is read of it.
 async fn below(State(auth): State<Auth>, request: Parts) -> Result<Response, Error> {
     let named = METHODS.iter().any(|name| request.headers.contains_key(*name));
+    let own = &request.method;
     let method = match named {
-        true => named_method(&request.headers),
-        false => Some(request.method.clone()),
+        // Here the client may have written the header: it makes no safe request of one that is not.
+        true => named_method(&request.headers).filter(|named| own.is_safe() || named == own),
+        false => Some(own.clone()),
     };
     let caller = caller(&auth, request, method).await?;
     identity(&caller)

@@ -217,6 +217,15 @@ async fn a_path_behind_it_is_asked_with_the_method_of_the_request() {
     assert_eq!(code(&answer), (403, "method_unknown"));
     let named = [site.cookie(), ("X-Forwarded-Method", "DELETE")];
     assert_eq!(code(&site.ask(PROXY, path, &named).await), (403, "cross_site"));
+    // A header that came with the request takes nothing away from its method.
+    for name in ["X-Forwarded-Method", "X-Original-Method"] {
+        let named = [site.cookie(), (name, "GET"), ("Origin", "https://evil.example")];
+        let answer = site.ask_by(Method::POST, PROXY, path, &named).await;
+        assert_eq!(code(&answer), (403, "method_unknown"), "{name}");
+    }
+    let alike = [site.cookie(), ("X-Forwarded-Method", "POST")];
+    let answer = site.ask_by(Method::POST, PROXY, path, &alike).await;
+    assert_eq!(code(&answer), (403, "cross_site"));
 }
 
 #[tokio::test]
