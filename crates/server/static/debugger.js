@@ -227,10 +227,14 @@ function fragment() {
   update();
 }
 
+let before = now();
 setInterval(() => {
   for (const hint of page.querySelectorAll("dd .hint")) hint.live();
   const exp = current?.read.payload.find(({ name }) => name === "exp");
-  if (now() === token.seconds(exp) + current?.rules.leeway) update();
+  const end = token.seconds(exp) + current?.rules.leeway;
+  // A tab that nobody sees is not called each second.
+  if (before < end && now() >= end) update();
+  before = now();
 }, 1000);
 addEventListener("hashchange", fragment);
 fragment();

@@ -277,6 +277,18 @@ seen("the page tells the time by the clock of the server", pairs, async (page) =
   }
 }, REFUSED);
 
+seen("a token that ran out while the page slept is refused when it wakes", server, async (page) => {
+  await page.clock.install();
+  const secret = "four unrelated gravel words, and more";
+  await open(page, mac({ exp: soon() }, secret));
+  await page.locator("#whose").selectOption({ index: 1 });
+  await page.getByLabel("Secret, or public key").fill(secret);
+  await says(verdict(page), "Accepted");
+  // One call for many seconds, as a tab in the background gets it.
+  await page.clock.fastForward("10:00");
+  await says(verdict(page), "token_expired");
+});
+
 seen("without scripts the page names the command", server, async (page) => {
   await page.goto("/debugger");
   assert.equal(await page.locator("noscript pre").innerText(), "countersign token explain -");
