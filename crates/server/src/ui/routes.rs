@@ -4,7 +4,10 @@ use axum::{
     Router,
     extract::{FromRequestParts, Request},
     handler::Handler,
-    http::{HeaderValue, Method, StatusCode, header::ALLOW},
+    http::{
+        HeaderValue, Method, StatusCode,
+        header::{ALLOW, VARY},
+    },
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -89,5 +92,7 @@ async fn answer(routes: Router, request: Request) -> Response {
 async fn for_people() -> Response {
     let detail = "this path is a page: it is answered to who accepts text/html";
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    ([(ALLOW, HeaderValue::from_static(""))], problem).into_response()
+    // A cache may keep this answer (RFC 9110 §15.1), and is not to give it to a browser.
+    let headers = [(ALLOW, ""), (VARY, "accept")];
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), problem).into_response()
 }

@@ -139,6 +139,9 @@ async fn programs_find_routes_where_people_find_pages() {
             let found = answer(server.request(Method::GET, path).header(ACCEPT, accept)).await;
             assert_eq!(found.problem(), (405, "method_not_allowed".to_owned()), "{path}");
             assert_eq!(found.headers["allow"], allow, "{path}");
+            if allow.is_empty() {
+                assert_eq!(found.headers["vary"], "accept", "{path}");
+            }
         }
     }
     // What forms are sent to takes forms alone, and leads to a page who comes without one.
@@ -214,6 +217,8 @@ async fn a_form_from_another_site_does_nothing_and_is_told_by_a_page() {
             (Some("cross-site"), Some("null")),
             (Some("same-site"), None),
             (None, Some("https://evil.example")),
+            // With a cookie, and nothing that says where it is from.
+            (None, None),
         ] {
             let mut request = server.request(Method::POST, path).header(ACCEPT, HTML);
             request = request.header(COOKIE, &cookie).form(form);
