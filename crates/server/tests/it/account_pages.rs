@@ -244,6 +244,23 @@ async fn a_form_from_another_site_does_nothing_and_is_told_by_a_page() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_to_be_signed_out_who_is_not() {
+    let folder = tempdir().expect("folder");
+    let server = Server::dev(folder.path(), &[]);
+    server.register("a@example.com").await;
+    let cookie = server.login_session("a@example.com", PASSWORD).await;
+    let both = format!("{cookie}; session={}", "0".repeat(64));
+    let refused = send(&server, "/account/logout", &both, &[]).await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.text.contains("two different sign-ins"), "{}", refused.text);
+    let me = server.request(Method::GET, "/me").header(COOKIE, &cookie);
+    assert_eq!(answer(me).await.status, 200);
+    for cookie in [&*cookie, &*cookie, "session=0", ""] {
+        assert_eq!(location(&send(&server, "/account/logout", cookie, &[]).await), "/login");
+    }
+}
+
+#[tokio::test]
 async fn what_was_typed_is_shown_as_text_and_no_password_comes_back() {
     let folder = tempdir().expect("folder");
     let server = Server::dev(folder.path(), &[]);

@@ -185,7 +185,18 @@ pub(super) struct LetterSent<'a> {
     pub(super) text: String,
 }
 
+/// Signs out, or says that it was not done. Who was not signed in is out already.
 async fn sign_out(visit: Visit) -> Response {
     let answer = visit.ask(Method::POST, "/logout", None).await;
-    visit.go_on_to("/login", &answer)
+    let was_nobody =
+        answer.status == StatusCode::UNAUTHORIZED && answer.code() != "session_ambiguous";
+    if answer.status.is_success() || was_nobody {
+        return visit.go_on_to("/login", &answer);
+    }
+    let onward = Onward::default();
+    let page = SignInPage {
+        refusal: Some(visit.frame.refusal(&answer)),
+        ..SignInPage::new(&visit, &onward)
+    };
+    visit.refused(&answer, &page)
 }

@@ -213,7 +213,7 @@ async fn page(console: &Console, filter: &Filter) -> Response {
     let mut command = String::from("countersign audit list");
     for (flag, value) in [("type", &filter.kind), ("user", &filter.user)] {
         if !value.trim().is_empty() {
-            command.push_str(&format!(" --{flag} {}", super::shell(value.trim())));
+            command.push_str(&format!(" --{flag}={}", super::shell(value.trim())));
         }
     }
     let command = Some(command).filter(|line| line.is_ascii());

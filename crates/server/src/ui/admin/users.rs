@@ -95,7 +95,7 @@ async fn list(console: Console, looked: Query<Looked>) -> Response {
     let mut command = String::from("countersign user list");
     for (flag, value) in [("search", &looked.q), ("role", &looked.role)] {
         if !value.is_empty() {
-            command.push_str(&format!(" --{flag} {}", super::shell(value)));
+            command.push_str(&format!(" --{flag}={}", super::shell(value)));
         }
     }
     // What is shown to be copied is what is seen: a search for other letters is not shown.
