@@ -41,8 +41,7 @@ impl CrossSite {
         if method.is_safe() {
             return Ok(());
         }
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+        let (site, origin) = (said(headers, "sec-fetch-site"), said(headers, ORIGIN.as_str()));
         let is = |origins: &[String]| origins.iter().any(|own| Some(own.as_bytes()) == origin);
         let refused = match (site, origin) {
             (None, None) => carries_cookie,
@@ -58,6 +57,13 @@ impl CrossSite {
         }
         Ok(())
     }
+}
+
+/// What a header says; nothing that anybody could be, if it stands there several times and says different things.
+fn said<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let first = values.next()?;
+    Some(if values.all(|other| other == first) { first } else { b"" })
 }
 
 #[cfg(test)]
@@ -113,6 +119,23 @@ mod tests {
     fn without_both_only_a_request_without_the_cookie_passes() {
         assert!(allowed(None, None, false));
         assert!(!allowed(None, None, true));
+    }
+
+    #[test]
+    fn two_that_differ_are_believed_neither() {
+        let rule = CrossSite::new(&"https://auth.example.com".parse().expect("a URL"), &[]);
+        let check = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            rule.check(&Method::POST, &headers, true).is_ok()
+        };
+        let own = ("origin", "https://auth.example.com");
+        let (same, cross) = (("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site"));
+        assert!(check(&[own, own]) && check(&[same, same, own]));
+        assert!(!check(&[own, ("origin", "https://evil.example")]));
+        assert!(!check(&[same, cross]) && !check(&[cross, same]) && !check(&[same, cross, own]));
     }
 
     #[test]

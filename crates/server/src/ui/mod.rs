@@ -84,8 +84,11 @@ pub(crate) fn around(api: Router, site: &Site) -> Router {
 fn wants_page(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     accepted.flat_map(|line| line.split(',')).any(|element| {
-        let media = element.split(';').next().unwrap_or_default();
-        media.trim().eq_ignore_ascii_case("text/html")
+        let mut parts = element.split(';').map(str::trim);
+        let is_html = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("text/html"));
+        // What is not wanted at all is said with 0 (RFC 9110 §12.4.2).
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        is_html && weight != Some(0.0)
     })
 }
 
@@ -106,6 +109,11 @@ mod tests {
             wants_page(&HeaderMap::from_iter([(ACCEPT, text.parse().expect("a value"))]))
         };
         assert!(wants("text/html") && wants("application/json, Text/HTML;q=0.9"));
+        assert!(
+            !wants("text/html;q=0")
+                && !wants("text/html; q=0.000, */*")
+                && wants("text/html;q=0.1")
+        );
         assert!(!wants("*/*") && !wants("application/json") && !wants("text/html-like"));
         assert!(!wants_page(&HeaderMap::new()));
     }
