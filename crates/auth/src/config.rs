@@ -100,7 +100,7 @@ pub struct Http {
     /// them it is for programs alone.
     #[config(default = true)]
     pub pages: bool,
-    /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only. No effect yet.
+    /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only.
     #[config(deserialize_with = address)]
     pub metrics_listen: Option<SocketAddr>,
 }
@@ -505,6 +505,13 @@ pub fn is_loopback_host(host: &str) -> bool {
         || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether two sockets would get in each other's way: the same port, and an address that the other one has too.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (first, second) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let all = first.is_unspecified() || second.is_unspecified();
+    one.port() == other.port() && (first == second || all)
+}
+
 impl Config {
     /// Checks what no single setting can say of itself.
     ///
@@ -540,6 +547,12 @@ impl Config {
             if text.is_empty() || text.chars().any(char::is_control) {
                 return Err(format!("{key}: it must be a text without control characters"));
             }
+        }
+        let Http { listen, metrics_listen, .. } = &self.http;
+        if metrics_listen.is_some_and(|metrics| metrics.port() != 0 && overlap(metrics, *listen)) {
+            return Err(format!(
+                "http.metrics_listen: it must differ from http.listen, which is {listen}"
+            ));
         }
         for origin in &self.http.cors_origins {
             // Compared byte for byte with what browsers send: the form of RFC 6454 §6.2 and no other.

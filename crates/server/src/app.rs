@@ -38,10 +38,13 @@ pub fn router(auth: &Auth, more: Router) -> Router {
         .merge(auth.router())
         .merge(docs::errors())
         .merge(more)
-        .fallback(async || {
-            let detail = "there is nothing at this path";
-            (Extension(Nowhere), Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
-        })
+        .fallback(nowhere)
+}
+
+/// What is answered at a path where there is nothing.
+pub(crate) async fn nowhere() -> impl IntoResponse {
+    let detail = "there is nothing at this path";
+    (Extension(Nowhere), Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
 }
 
 /// Marks the answer at a path where there is nothing, which people are told by a page.

@@ -7,7 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod limits;
 pub mod listener;
-mod metrics;
+pub mod metrics;
 pub mod settings;
 pub mod telemetry;
 pub mod trial;

@@ -158,6 +158,12 @@ async fn answer(rules: &Rules, request: Request, next: Next) -> Response {
     })
 }
 
+/// Whether a request names this machine by a name that leads to it from nowhere else, or names none.
+pub(crate) fn names_this_machine(request: &Parts) -> bool {
+    let host = hosts::host(request.version, &request.headers, &request.uri);
+    host.is_ok_and(|host| host.is_none_or(hosts::Host::is_loopback))
+}
+
 /// The rules on a request's head beyond those that the HTTP parser knows.
 fn check_head(parts: &Parts, rules: &Rules) -> Result<(), Problem> {
     let host = hosts::host(parts.version, &parts.headers, &parts.uri)

@@ -1,183 +1,246 @@
-//! How long the routes take, as this instance has seen it since it started.
+//! What a server tells of itself to Prometheus, and to whom.
+//!
+//! Counters and gauges are those of the `metrics` crate, which the slices of `auth` write to. The times are [`Latencies`],
+//! which the console shows too. No label has an address, an id or a name: routes are labelled as they are mounted.
+
+mod latencies;
+mod requests;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    fmt::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use ::metrics::{describe_counter, describe_gauge};
+use anyhow::Context;
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, header::AUTHORIZATION, header::COOKIE},
-    middleware::{Next, from_fn_with_state},
-    response::Response,
+    extract::{ConnectInfo, State},
+    http::{
+        HeaderValue, Method, StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+        request::Parts,
+    },
+    response::{IntoResponse, Response},
+    routing::any,
 };
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// Four buckets for each doubling of a time in microseconds, up to half a minute.
-const BUCKETS: usize = 100;
+pub(crate) use self::{
+    latencies::{Histogram, Latencies, measured},
+    requests::{counted, marked},
+};
+use crate::{app, limits};
 
-/// Times, counted in buckets: what is read of them is at most a quarter too long.
-#[derive(Debug)]
-pub(crate) struct Histogram([AtomicU64; BUCKETS]);
+/// What a metric is, as Prometheus calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up, until the process ends.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Times, counted in buckets.
+    Histogram,
+}
 
-impl Default for Histogram {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
     }
 }
 
-impl Histogram {
-    pub(crate) fn record(&self, time: Duration) {
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        if let Some(count) = self.0.get(bucket(micros)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// How many times were recorded.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.iter().map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
-    /// The time that this share of the requests, in thousandths, was at most.
-    pub(crate) fn quantile(&self, thousandths: u64) -> Option<Duration> {
-        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let total: u64 = counts.iter().sum();
-        let wanted = total.saturating_mul(thousandths).div_ceil(1_000).max(1);
-        let mut seen = 0;
-        let place = counts.iter().position(|count| {
-            seen += count;
-            seen >= wanted
-        })?;
-        Some(Duration::from_micros(end(place)))
-    }
+/// One metric that a server publishes.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub text: &'static str,
 }
 
-/// The bucket of a time.
-fn bucket(micros: u64) -> usize {
-    let place = match micros.checked_ilog2() {
-        Some(doublings @ 2..) => u64::from(doublings - 1) * 4 + (micros >> (doublings - 2) & 3),
-        _ => micros,
-    };
-    usize::try_from(place).map_or(BUCKETS - 1, |place| place.min(BUCKETS - 1))
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    text: &'static str,
+) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, text }
 }
 
-/// Where a bucket ends.
-fn end(bucket: usize) -> u64 {
-    match u64::try_from(bucket).unwrap_or_default() {
-        exact @ 0..4 => exact + 1,
-        place => (place % 4 + 5) << (place / 4 - 1),
-    }
+const fn gauge(name: &'static str, labels: &'static [&'static str], text: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, text }
 }
 
-/// What requests are told apart by.
-#[derive(Debug, Default)]
-pub(crate) struct Latencies {
-    /// Logins with a password, of either kind.
-    pub(crate) login: Histogram,
-    /// Refreshes.
-    pub(crate) refresh: Histogram,
-    /// Requests that showed a token or a cookie, but for those of administrators, which read much.
-    pub(crate) checked: Histogram,
+/// Every metric there is.
+pub const METRICS: &[Metric] = &[
+    gauge("countersign_build_info", &["version"], "always 1; the version is in the label"),
+    gauge("countersign_uptime_seconds", &[], "seconds since the process began to serve"),
+    counter(
+        requests::NAME,
+        &["route", "status"],
+        "requests that were answered, by the route as it is mounted and the class of the status",
+    ),
+    Metric {
+        name: latencies::NAME,
+        kind: Kind::Histogram,
+        labels: &["kind"],
+        text: "seconds from the whole request to its answer: logins, refreshes, requests with a credential that is checked",
+    },
+    counter("countersign_attempts_refused_total", &[], "attempts that the limits refused with 429"),
+    counter(
+        "countersign_job_failures_total",
+        &["job"],
+        "turns of periodic work that failed, and are tried again",
+    ),
+    counter(
+        "countersign_key_reload_failures_total",
+        &[],
+        "reads of changed keys that failed, and are tried again",
+    ),
+    gauge(
+        "countersign_revocations",
+        &[],
+        "logins that ended and whose tokens could still be shown",
+    ),
+    gauge(
+        "countersign_revocations_stale",
+        &[],
+        "1 as long as this instance does not learn which logins end elsewhere",
+    ),
+    gauge("countersign_mail_waiting", &[], "letters that wait to be sent, on all instances"),
+    gauge("countersign_mail_oldest_seconds", &[], "for how long the oldest of them waits"),
+    counter("countersign_mail_sent_total", &["kind"], "letters that the mail server took"),
+    counter("countersign_mail_dropped_total", &["kind"], "letters that were given up"),
+    gauge("countersign_webhooks_waiting", &[], "events that wait to be sent, on all instances"),
+    gauge("countersign_webhooks_oldest_seconds", &[], "for how long the oldest of them waits"),
+    counter("countersign_webhooks_sent_total", &["type"], "events that the receiver took"),
+    counter("countersign_webhooks_dropped_total", &["type"], "events that were given up"),
+];
+
+/// How often the recorder tidies up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What counts in this process: there is one.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    handle: PrometheusHandle,
+    started: Instant,
 }
 
-impl Latencies {
-    fn of(&self, path: &str, headers: &HeaderMap) -> Option<&Histogram> {
-        match path {
-            "/login" | "/login/session" => Some(&self.login),
-            "/refresh" => Some(&self.refresh),
-            _ if path.starts_with("/admin/") => None,
-            _ => {
-                let shows = headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE);
-                shows.then_some(&self.checked)
+impl Recorder {
+    /// Takes what is counted in this process from here on.
+    ///
+    /// # Errors
+    /// When another one does already.
+    pub(crate) fn install() -> anyhow::Result<Self> {
+        let builder = PrometheusBuilder::new();
+        let handle = builder.install_recorder().context("metrics are recorded already")?;
+        for Metric { name, kind, labels, text } in METRICS {
+            match kind {
+                Kind::Counter => describe_counter!(*name, *text),
+                Kind::Gauge => describe_gauge!(*name, *text),
+                Kind::Histogram => {}
+            }
+            // Nothing has happened yet, and that is said: who watches a counter sees it move from zero.
+            if *kind == Kind::Counter && labels.is_empty() {
+                ::metrics::counter!(*name).increment(0);
             }
         }
+        let version = env!("CARGO_PKG_VERSION");
+        ::metrics::gauge!("countersign_build_info", "version" => version).set(1.0);
+        Ok(Self { handle, started: Instant::now() })
+    }
+
+    /// Tidies up for as long as it is polled.
+    pub(crate) async fn keep_up(&self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.handle.run_upkeep();
+        }
+    }
+
+    /// All metrics, as Prometheus reads them.
+    fn text(&self, latencies: &Latencies) -> String {
+        ::metrics::gauge!("countersign_uptime_seconds").set(self.started.elapsed().as_secs_f64());
+        let mut text = self.handle.render();
+        if let Some(metric) = METRICS.iter().find(|metric| metric.name == latencies::NAME) {
+            let _ = writeln!(text, "# HELP {} {}", metric.name, metric.text);
+            let _ = writeln!(text, "# TYPE {} {}", metric.name, metric.kind);
+        }
+        latencies.write_to(&mut text);
+        text
     }
 }
 
-/// Measures all routes of an application, by the path that they were mounted at.
-pub(crate) fn measured(app: Router, latencies: &Arc<Latencies>) -> Router {
-    app.layer(from_fn_with_state(Arc::clone(latencies), measure))
+/// Who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    /// Programs on this machine that come without a proxy; others find nothing at the path.
+    ThisMachine,
+    /// Whoever reaches the address.
+    Anyone,
 }
 
-async fn measure(
-    State(latencies): State<Arc<Latencies>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let path = request.extensions().get::<MatchedPath>();
-    let Some(histogram) = path.and_then(|path| latencies.of(path.as_str(), request.headers()))
-    else {
-        return next.run(request).await;
+struct Published {
+    recorder: Recorder,
+    latencies: Arc<Latencies>,
+    to: To,
+    http: auth::config::Http,
+}
+
+/// `/metrics`, and nothing else.
+pub(crate) fn routes(
+    recorder: &Recorder,
+    latencies: &Arc<Latencies>,
+    http: &auth::config::Http,
+    to: To,
+) -> Router {
+    let published = Published {
+        recorder: recorder.clone(),
+        latencies: Arc::clone(latencies),
+        to,
+        http: http.clone(),
     };
-    let begun = Instant::now();
-    let response = next.run(request).await;
-    histogram.record(begun.elapsed());
-    response
+    Router::new().route("/metrics", any(answer)).with_state(Arc::new(published))
 }
 
-#[cfg(test)]
-mod tests {
-    use axum::{body::Body, http::StatusCode, routing::get};
-    use tower::ServiceExt;
-
-    use super::*;
-
-    #[test]
-    fn every_time_lies_in_its_bucket_and_a_quarter_around_it() {
-        let mut last = 0;
-        for micros in (0..5_000).chain((13..25).map(|doublings| (1_u64 << doublings) + 77)) {
-            let place = bucket(micros);
-            assert!(place >= last, "{micros}");
-            last = place;
-            assert!(micros < end(place), "{micros} is not below {}", end(place));
-            assert!(end(place) <= micros + micros / 4 + 1, "{micros} is far from {}", end(place));
-        }
-        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
-        assert!(end(BUCKETS - 1) > 30_000_000);
+async fn answer(State(published): State<Arc<Published>>, request: Parts) -> Response {
+    if published.to == To::ThisMachine && !is_local(&request, &published.http) {
+        return app::nowhere().await.into_response();
     }
-
-    #[test]
-    fn a_share_of_the_times_is_found() {
-        let histogram = Histogram::default();
-        assert_eq!(histogram.quantile(500), None);
-        for millis in 1..=100 {
-            histogram.record(Duration::from_millis(millis));
-        }
-        assert_eq!(histogram.count(), 100);
-        for (thousandths, millis) in [(500, 50.0), (950, 95.0), (990, 99.0), (1_000, 100.0)] {
-            let found = histogram.quantile(thousandths).expect("a time").as_secs_f64() * 1_000.0;
-            assert!((millis..millis * 1.25).contains(&found), "{thousandths}: {found}");
-        }
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        let allow = [(ALLOW, HeaderValue::from_static("GET,HEAD"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, published.recorder.text(&published.latencies)).into_response()
+}
 
-    #[tokio::test]
-    async fn requests_are_told_apart_by_the_path_they_were_mounted_at() {
-        let latencies = Arc::new(Latencies::default());
-        let ok = || get(async || StatusCode::OK);
-        let routes = Router::new().route("/login", ok()).route("/refresh", ok());
-        let routes = routes.route("/posts/{id}", ok()).route("/admin/users", ok());
-        let app = measured(routes, &latencies);
-        for (path, cookie) in [
-            ("/login", false),
-            ("/refresh", false),
-            ("/refresh", true),
-            ("/posts/1", false),
-            ("/posts/2", true),
-            ("/admin/users", true),
-            ("/nowhere", true),
-        ] {
-            let mut request = Request::new(Body::empty());
-            *request.uri_mut() = path.parse().expect("a path");
-            if cookie {
-                request.headers_mut().insert(COOKIE, "session=x".parse().expect("a value"));
-            }
-            app.clone().oneshot(request).await.expect("an answer");
-        }
-        let Latencies { login, refresh, checked } = &*latencies;
-        assert_eq!((login.count(), refresh.count(), checked.count()), (1, 2, 1));
-    }
+/// Whether a request comes from a program on this machine, with nobody in between.
+///
+/// A proxy on this machine connects from loopback too. It is known by its network, by what it adds, or by the name of this
+/// server that it passes on; that name also gives away a page whose own name was made to lead here.
+fn is_local(request: &Parts, http: &auth::config::Http) -> bool {
+    const ADDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+    let Some(ConnectInfo(peer)) = request.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        return false;
+    };
+    let peer = peer.ip().to_canonical();
+    let is_added = |name: &str| ADDED.contains(&name) || name.starts_with("x-forwarded-");
+    peer.is_loopback()
+        && !http.trusted_proxies.iter().any(|network| network.contains(&peer))
+        && !request.headers.keys().any(|name| is_added(name.as_str()))
+        && limits::names_this_machine(request)
 }

@@ -147,7 +147,8 @@ impl Worker {
             sleep(self.job.every).await;
             if let Err(error) = self.turn().await {
                 // Tried again next time; a database that is away is nothing of the job's.
-                metrics::counter!("countersign_job_failures", "job" => self.job.name).increment(1);
+                metrics::counter!("countersign_job_failures_total", "job" => self.job.name)
+                    .increment(1);
                 tracing::warn!(job = self.job.name, %error, "a job was not done");
             }
         }

@@ -111,7 +111,7 @@ impl KeyRing {
             loop {
                 let _ = timeout(LOOK, ring.changed.notified()).await;
                 while let Err(error) = ring.reload().await {
-                    metrics::counter!("countersign_key_reload_failures").increment(1);
+                    metrics::counter!("countersign_key_reload_failures_total").increment(1);
                     tracing::warn!(%error, "the keys could not be read");
                     sleep(AGAIN).await;
                 }

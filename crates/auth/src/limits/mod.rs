@@ -362,7 +362,7 @@ impl Drop for Attempt<'_> {
 }
 
 fn rate_limited(opens: i64, now: i64) -> Error {
-    metrics::counter!("countersign_attempts_refused").increment(1);
+    metrics::counter!("countersign_attempts_refused_total").increment(1);
     let seconds = opens.saturating_sub(now).max(1).saturating_add(SECOND - 1) / SECOND;
     Error::RateLimited { retry_after: u64::try_from(seconds).unwrap_or(1) }
 }

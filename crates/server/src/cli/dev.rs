@@ -27,6 +27,7 @@ use crate::{
         output,
     },
     clock::{self, parse_offset},
+    metrics::Recorder,
     settings::Refusal,
     telemetry, trial, ui,
 };
@@ -80,6 +81,9 @@ impl Dev {
             ))
             .into());
         }
+        if let Some(address) = config.http.metrics_listen.filter(|at| !at.ip().is_loopback()) {
+            return Err(Refusal(format!("dev is for loopback only, and {address} is not")).into());
+        }
         if let Some(url) = config.http.public_url.as_ref().filter(|url| !url.is_loopback()) {
             return Err(Refusal(format!("dev is for loopback only, and {url} is not")).into());
         }
@@ -99,8 +103,9 @@ impl Dev {
 
         let hand = MovableClock::default();
         hand.set(self.clock.unwrap_or_default())?;
+        let recorder = Recorder::install()?;
         let instance = Instance::open(config, &data_dir, |builder| adapt(builder, &hand)).await?;
-        let instance = instance.showing(shown);
+        let instance = instance.showing(shown).publishing(recorder);
         let accounts = seed(&instance.auth, &data_dir).await?;
         let more = routes(&instance.auth, &hand).await?;
         let (url, offset) = (instance.url()?, clock::text(hand.offset()));

@@ -2,6 +2,7 @@
 
 use std::{
     fs::DirBuilder,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,6 +15,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
 
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
     cli::{output, unfit},
     limits::{self, Hosts, Rules},
     listener::{self, Limits},
-    metrics::{self, Latencies},
+    metrics::{self, Latencies, Recorder, To},
     settings::{Refusal, Shown},
     ui::{self, Site},
 };
@@ -31,7 +33,14 @@ pub(crate) struct Instance {
     listener: TcpListener,
     pub(crate) auth: Auth,
     settings: Vec<Shown>,
+    latencies: Arc<Latencies>,
+    recorder: Option<Recorder>,
+    /// Where metrics alone are served.
+    metrics: Option<TcpListener>,
 }
+
+/// Connections for metrics at once: a few programs ask, each now and then.
+const METRICS_CONNECTIONS: usize = 64;
 
 impl Instance {
     /// Takes the socket, then opens or makes the storage in the data folder.
@@ -44,17 +53,25 @@ impl Instance {
     ) -> anyhow::Result<Self> {
         protect_process();
         let address = config.http.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
+        let listener = bind(address).await?;
+        let metrics = match config.http.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         config.http.listen = listener.local_addr()?;
         if config.database.url.is_none() {
             make_private_folder(data_dir)?;
             config.database.url = Some(format!("sqlite://{}", database_file(data_dir).display()));
         }
-        warn_of_what_is_to_come(&config);
         let auth = adapt(Auth::builder(config)).build().await?;
-        Ok(Self { listener, auth, settings: Vec::new() })
+        let (settings, latencies) = (Vec::new(), Arc::default());
+        Ok(Self { listener, auth, settings, latencies, recorder: None, metrics })
+    }
+
+    /// Publishes what this recorder has.
+    pub(crate) fn publishing(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// Has administrators see these settings.
@@ -77,6 +94,9 @@ impl Instance {
     ) -> anyhow::Result<()> {
         let (url, app) = (self.url()?, self.app(more, is_dev));
         let stop = told_to_stop()?;
+        if let Some(metrics) = &self.metrics {
+            output::talk(&format!("metrics at http://{}/metrics", metrics.local_addr()?));
+        }
         // The socket listens since it was bound: who connects from here on is served.
         output::talk(&format!("listening on {url}"));
         started();
@@ -88,8 +108,14 @@ impl Instance {
     /// A developer's server answers to loopback names only.
     pub(crate) fn app(&self, more: Router, is_dev: bool) -> Router {
         let http = &self.auth.config().http;
-        let latencies = Arc::<Latencies>::default();
-        let mut app = metrics::measured(app::router(&self.auth, more), &latencies);
+        let latencies = Arc::clone(&self.latencies);
+        let published = match &self.recorder {
+            Some(recorder) if self.metrics.is_none() => {
+                metrics::routes(recorder, &latencies, http, To::ThisMachine)
+            }
+            _ => Router::new(),
+        };
+        let mut app = metrics::measured(app::router(&self.auth, more.merge(published)), &latencies);
         if is_dev || http.pages {
             let site = Site {
                 auth: self.auth.clone(),
@@ -105,8 +131,19 @@ impl Instance {
         let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };
         let rules = Rules { hosts, https, ..Rules::default() };
+        let app = metrics::counted(limits::wrap(app, rules));
         // Outermost, so that a script of a listed origin can read every refusal too.
-        app::cors(limits::wrap(app, rules), &http.cors_origins)
+        app::cors(app, &http.cors_origins)
+    }
+
+    /// What is served at the address for metrics.
+    fn metrics_app(&self) -> Router {
+        let http = &self.auth.config().http;
+        let routes = match &self.recorder {
+            Some(recorder) => metrics::routes(recorder, &self.latencies, http, To::Anyone),
+            None => Router::new(),
+        };
+        limits::wrap(routes.fallback(app::nowhere), Rules::default())
     }
 
     /// Serves until `stop` resolves and the requests in flight have finished; then closes the database.
@@ -115,8 +152,34 @@ impl Instance {
         app: Router,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        listener::serve(self.listener, app, Limits::default(), stop).await?;
-        self.auth.db().close().await;
+        let beside = self.metrics_app();
+        let Self { listener, auth, recorder, metrics, .. } = self;
+        let (told, mut heard) = watch::channel(());
+        let main = async {
+            let stop = async {
+                stop.await;
+                // Whoever serves metrics hears it as this end is dropped.
+                drop(told);
+            };
+            listener::serve(listener, app, Limits::default(), stop).await
+        };
+        let metrics = async {
+            let Some(metrics) = metrics else { return Ok(()) };
+            let limits = Limits { connections: METRICS_CONNECTIONS, ..Limits::default() };
+            let stop = async { while heard.changed().await.is_ok() {} };
+            listener::serve(metrics, beside, limits, stop).await
+        };
+        let upkeep = async {
+            match &recorder {
+                Some(recorder) => recorder.keep_up().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            served = async { tokio::try_join!(main, metrics) } => served?,
+            () = upkeep => return Ok(()),
+        };
+        auth.db().close().await;
         Ok(())
     }
 }
@@ -164,10 +227,7 @@ pub(crate) fn protect_process() {
     }
 }
 
-/// Settings whose feature is still to come: named in the log.
-fn warn_of_what_is_to_come(config: &Config) {
-    let ignored = [("http.metrics_listen", config.http.metrics_listen.is_some())];
-    for (key, _) in ignored.iter().filter(|(_, set)| *set) {
-        tracing::warn!(key, "this setting has no effect yet");
-    }
+/// A socket that listens.
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }

@@ -14,6 +14,7 @@ use crate::{
         output,
         unfit::{has_master_key, seeded_account, unfit},
     },
+    metrics::Recorder,
     settings::{Problem, Problems, Refusal},
     telemetry, ui,
 };
@@ -46,7 +47,9 @@ impl Serve {
                 "mail.url is not set: no mail is sent, and forgotten passwords stay forgotten"
             );
         }
-        let instance = Instance::open(config, data_dir, |builder| builder).await?.showing(shown);
+        let recorder = Recorder::install()?;
+        let instance = Instance::open(config, data_dir, |builder| builder).await?;
+        let instance = instance.showing(shown).publishing(recorder);
         refuse_seeded_accounts(&instance, data_dir).await?;
         let invitation = instance.auth.administrator_invite().await?;
         let started = || invitation.iter().for_each(|invitation| output::talk(&invite(invitation)));

@@ -19,7 +19,7 @@ use super::{
     visit::{Pages, Visit},
     wants_page,
 };
-use crate::app::Nowhere;
+use crate::{app::Nowhere, metrics};
 
 /// The pages of a server beside its routes.
 pub(super) struct Routes {
@@ -72,7 +72,7 @@ impl Routes {
                 Err(refusal) => refusal,
             }
         };
-        let pages = pages.with_state(state.clone()).fallback(elsewhere);
+        let pages = metrics::marked(pages.with_state(state.clone())).fallback(elsewhere);
         forms.with_state(state).fallback(async move |request: Request| {
             let looks = matches!(*request.method(), Method::GET | Method::HEAD);
             let is_page = looks && wants_page(request.headers());

@@ -13,6 +13,7 @@ use auth::audit::Kind;
 use clap::{Arg, CommandFactory};
 use countersign_server::{
     cli::{Cli, doctor::CHECKS},
+    metrics::METRICS,
     settings::{Setting, load},
 };
 use reqwest::StatusCode;
@@ -377,6 +378,31 @@ fn every_check_of_doctor_stands_in_the_reference() {
         group[..1].make_ascii_uppercase();
         assert!(section(&reference, &format!("## {group}")).contains(&code(check.id)), "{group}");
     }
+}
+
+#[test]
+fn every_metric_stands_in_the_reference() {
+    let known = METRICS.iter().map(|metric| {
+        let labels: Vec<String> = metric.labels.iter().map(code).collect();
+        let labels = if labels.is_empty() { "-".to_owned() } else { labels.join(", ") };
+        vec![code(metric.name), metric.kind.to_string(), labels, metric.text.to_owned()]
+    });
+    let reference = text("docs/reference/metrics.md");
+    assert_eq!(rows(&reference, "metric"), known.collect::<Vec<_>>());
+    // What the sources count has a row, and each row is counted.
+    let mut counted = BTreeSet::new();
+    for (path, source) in sources() {
+        for call in ["counter!(", "gauge!("] {
+            let names = source.split(call).skip(1).filter_map(literal).map(str::to_owned);
+            counted.extend(names);
+        }
+        if path.starts_with("crates/server/src/metrics/") {
+            let names = source.split("NAME: &str = ").skip(1).filter_map(literal);
+            counted.extend(names.map(str::to_owned));
+        }
+    }
+    let written = METRICS.iter().map(|metric| metric.name.to_owned());
+    assert_eq!(counted, written.collect::<BTreeSet<_>>());
 }
 
 #[test]

@@ -43,6 +43,8 @@ mod listener;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 mod openapi;
