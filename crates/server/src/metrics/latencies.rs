@@ -11,7 +11,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, header::AUTHORIZATION, header::COOKIE},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION, header::COOKIE},
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
@@ -160,7 +160,10 @@ async fn measure(
     let histogram = latencies.of(path.as_str(), request.headers());
     let begun = Instant::now();
     let mut response = next.run(request).await;
-    if let Some(histogram) = histogram {
+    // What was turned away before a password or a token was looked at says nothing of how long that takes.
+    let was_judged =
+        response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED;
+    if let Some(histogram) = histogram.filter(|_| was_judged) {
         histogram.record(begun.elapsed());
     }
     // Pages lie in front: whoever counts there learns from the answer which route it is from.
@@ -170,7 +173,7 @@ async fn measure(
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::StatusCode, routing::get};
+    use axum::{body::Body, routing::get};
     use tower::ServiceExt;
 
     use super::*;
@@ -242,9 +245,12 @@ mod tests {
         let ok = || get(async || StatusCode::OK);
         let routes = Router::new().route("/login", ok()).route("/refresh", ok());
         let routes = routes.route("/posts/{id}", ok()).route("/admin/users", ok());
+        let too_often = get(async || StatusCode::TOO_MANY_REQUESTS);
+        let routes = routes.route("/login/session", too_often);
         let app = measured(routes, &latencies);
         for (path, cookie) in [
             ("/login", false),
+            ("/login/session", false),
             ("/refresh", false),
             ("/refresh", true),
             ("/posts/1", false),
