@@ -20,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn serve(folder: &Path, mail: SocketAddr) -> Server {
     let mut command = countersign();
     command.args(["serve", "--listen", "127.0.0.1:0", "--mail-from", "auth@example.com"]);
-    command.args(["--log-level", "info,countersign_auth::courier=debug"]);
     command.arg("--mail-url").arg(format!("smtp://{mail}")).arg("--data-dir").arg(folder);
     Server::start(command)
 }
@@ -50,12 +49,7 @@ async fn kill_9_between_a_request_and_its_letter_loses_nothing() {
         server.register(email).await;
         forgot(&server, email).await;
     }
-    // In the middle of a rest: what a process is just carrying stays its own for five minutes after its death.
-    let begun = Instant::now();
-    while server.log().matches("cannot be used yet").count() < 2 {
-        assert!(begun.elapsed() < PATIENCE, "{}", server.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.until_it_rests().await;
     server.kill();
     let office = PostOffice::at(address, Protection::None).await;
     let server = serve(folder.path(), address);

@@ -157,6 +157,18 @@ impl Server {
         self.log.lock().expect("the log").clone()
     }
 
+    /// Waits for the rest of a second after somebody who is owed something could not be reached: nothing is being carried
+    /// then. What a process is just carrying stays its own for minutes after its death.
+    pub(crate) async fn until_it_rests(&self) {
+        let begun = Instant::now();
+        while !self.log().contains("cannot be used; what is owed waits") {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What was on its way together with it is noted by then.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+
     /// The most memory the process ever had in use, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));

@@ -244,6 +244,7 @@ async fn what_happens_is_told(database: &[&str], folder: &Path) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // The receiver is down, and then so is the server.
+    server.until_it_rests().await;
     server.kill();
     let receiver = Receiver::at(address, false).await;
     let server = serve();
