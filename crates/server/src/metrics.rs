@@ -1,6 +1,6 @@
 //! What a server tells of itself to Prometheus, and to whom.
 //!
-//! Counters and gauges are those of the `metrics` crate, which the slices of `auth` write to. The times are [`Latencies`],
+//! Counters and gauges are those of the `metrics` crate, which the slices of `auth` write to. The times are `Latencies`,
 //! which the console shows too. No label has an address, an id or a name: routes are labelled as they are mounted.
 
 mod latencies;
