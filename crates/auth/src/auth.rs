@@ -395,6 +395,16 @@ impl Auth {
         http::router(self.clone())
     }
 
+    /// Gives every request of an application an id, a [`RequestId`](crate::RequestId): the answer names it in `X-Request-Id`,
+    /// a problem in its member `request_id`, and events say in which request they were done. The routes of
+    /// [`router`](Self::router) have one anyway; around a whole application it is the same one everywhere.
+    ///
+    /// An id that comes with a request is taken over when one of `http.trusted_proxies` sends it.
+    #[must_use]
+    pub fn name_requests(&self, app: Router) -> Router {
+        http::request::named(app, &self.config().http.trusted_proxies)
+    }
+
     /// The guard for an application's own routes: it accepts access tokens and session cookies.
     #[must_use]
     pub fn guard(&self) -> Guard {

@@ -167,7 +167,7 @@ pub use self::{
     clock::{Clock, MovableClock, TooFar},
     config::Config,
     error::Error,
-    http::{Client, Json},
+    http::{Client, Json, RequestId},
     jobs::Lease,
     secret::{Ids, OpaqueSecret, SecretHash},
 };

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -54,6 +54,9 @@ impl Problem {
         self
     }
 
+    /// The media type of a problem (RFC 9457 §3).
+    pub const MEDIA_TYPE: &'static str = "application/problem+json";
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -73,23 +76,28 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut body = self.extensions;
+/// The body, as it is sent.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut body = self.extensions.clone();
         body.insert("type".into(), format!("/docs/errors/{}", self.code).into());
         body.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
         body.insert("status".into(), self.status.as_u16().into());
-        body.insert("detail".into(), self.detail.into());
+        body.insert("detail".into(), self.detail.clone().into());
         body.insert("code".into(), self.code.into());
-        let mut response = (
-            self.status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            Value::Object(body).to_string(),
-        )
-            .into_response();
+        Value::Object(body).fmt(f)
+    }
+}
+
+/// The answer has the problem among its extensions too, for a layer that adds to it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = [(header::CONTENT_TYPE, Self::MEDIA_TYPE)];
+        let mut response = (self.status, kind, self.to_string()).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -274,7 +274,7 @@ fn explain(response: Response) -> Response {
             explained.headers_mut().append(name, value.clone());
         }
     }
-    *explained.extensions_mut() = parts.extensions;
+    explained.extensions_mut().extend(parts.extensions);
     explained
 }
 

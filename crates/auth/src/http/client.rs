@@ -11,20 +11,8 @@ use axum::{
 };
 use ipnet::IpNet;
 
-use super::device::device_name;
-use crate::{Auth, Error, secret};
-
-/// The id of a request, as its answer names it: random, so that it tells nothing of other requests.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) HeaderValue);
-
-impl RequestId {
-    pub(super) fn random() -> Result<Self, Error> {
-        let mut bytes = [0; 16];
-        secret::fill(&mut bytes)?;
-        HeaderValue::try_from(secret::hex(&bytes)).map(Self).map_err(Error::internal)
-    }
-}
+use super::{RequestId, device::device_name};
+use crate::Auth;
 
 /// Where a request comes from.
 ///
@@ -49,10 +37,7 @@ impl Client {
         Self {
             address: Self::address_of(headers, extensions, proxies),
             device: device_name(&String::from_utf8_lossy(user_agent)),
-            request_id: extensions
-                .get::<RequestId>()
-                .and_then(|id| id.0.to_str().ok())
-                .map(str::to_owned),
+            request_id: extensions.get::<RequestId>().map(RequestId::to_string),
         }
     }
 

@@ -8,17 +8,16 @@ pub(crate) mod csrf;
 mod device;
 pub(crate) mod page;
 mod problem;
+pub(crate) mod request;
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderName, HeaderValue, header::CACHE_CONTROL},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, header::CACHE_CONTROL},
+    middleware,
+    response::Response,
 };
 
-use self::client::RequestId;
-pub use self::{body::Json, client::Client};
+pub use self::{body::Json, client::Client, request::RequestId};
 pub(crate) use self::{
     body::{JsonOrForm, parameters},
     problem::OAuthError,
@@ -28,12 +27,9 @@ use crate::{
     roles, sessions, tokens, users,
 };
 
-/// Names the request in its answer.
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// The routes of all slices, for an application or the server to mount.
 pub(crate) fn router(auth: Auth) -> Router {
-    Router::new()
+    let routes = Router::new()
         .merge(users::http::routes())
         .merge(accounts::http::routes())
         .merge(passwords::http::routes())
@@ -46,8 +42,8 @@ pub(crate) fn router(auth: Auth) -> Router {
         .merge(roles::http::routes())
         .merge(rights::http::routes())
         .layer(middleware::from_fn_with_state(auth.clone(), limits::http::announce))
-        .layer(middleware::map_response(no_store))
-        .layer(middleware::from_fn(name_request))
+        .layer(middleware::map_response(no_store));
+    request::named(routes, &auth.config().http.trusted_proxies)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(auth)
 }
@@ -65,18 +61,6 @@ pub(crate) fn openapi(document: &mut Document) {
     forward::http::openapi(document);
     roles::http::openapi(document);
     rights::http::openapi(document);
-}
-
-/// Gives a request an id, which its events and its answer name.
-async fn name_request(mut request: Request, next: Next) -> Response {
-    let id = match RequestId::random() {
-        Ok(id) => id,
-        Err(error) => return error.into_response(),
-    };
-    request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
-    response.headers_mut().entry(X_REQUEST_ID).or_insert(id.0);
-    response
 }
 
 /// What these routes answer is about one caller and often holds a credential: no cache keeps it, unless

@@ -15,6 +15,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::{Instrument, debug_span};
 use zeroize::Zeroizing;
 
 use super::{
@@ -115,6 +116,7 @@ impl Hasher {
             drop(sender.send(result));
         });
         self.queue.try_send(job).map_err(|_| busy())?;
+        let answer = answer.instrument(debug_span!("hashing"));
         answer.await.map_err(|_| Error::internal("a hashing thread ended"))?
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use tracing::{Instrument, debug_span};
 
 use super::{
     Condition, Listener, Migrations, Row, Standing, StorageError, Tx, Value,
@@ -194,10 +195,13 @@ impl Db {
         self.admit_writes()?;
         #[cfg(feature = "testing")]
         let f = crate::testing::work::of_transaction(f);
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.transaction(f).await,
-            Backend::Postgres(postgres) => postgres.transaction(f).await,
-        }
+        let transaction = async {
+            match &self.inner.backend {
+                Backend::Sqlite(sqlite) => sqlite.transaction(f).await,
+                Backend::Postgres(postgres) => postgres.transaction(f).await,
+            }
+        };
+        transaction.instrument(debug_span!("transaction")).await
     }
 
     /// Brings the tables of one owner up to date, and says which steps that took; several processes may do so at once.
@@ -300,11 +304,15 @@ impl Db {
         }
         #[cfg(feature = "testing")]
         crate::testing::work::of_statement();
-        match (&self.inner.backend, kind) {
-            (Backend::Sqlite(sqlite), Kind::Read) => sqlite.read(sql, binds).await,
-            (Backend::Sqlite(sqlite), Kind::Write) => sqlite.write(sql, binds).await,
-            (Backend::Postgres(postgres), kind) => postgres.run(sql, &binds, kind).await,
-        }
+        let statement = async {
+            match (&self.inner.backend, kind) {
+                (Backend::Sqlite(sqlite), Kind::Read) => sqlite.read(sql, binds).await,
+                (Backend::Sqlite(sqlite), Kind::Write) => sqlite.write(sql, binds).await,
+                (Backend::Postgres(postgres), kind) => postgres.run(sql, &binds, kind).await,
+            }
+        };
+        // Statements are texts of ours; what is bound to them stays out of every trace.
+        statement.instrument(debug_span!("statement", "db.query.text" = sql)).await
     }
 
     fn admit_writes(&self) -> Result<(), StorageError> {

@@ -73,7 +73,7 @@ impl Dev {
         let settings = self.flags.read()?;
         let shown = settings.shown();
         let config = settings.into_config()?;
-        telemetry::start(&config.log)?;
+        let _telemetry = telemetry::start(&config.log)?;
         if !config.http.listen.ip().is_loopback() {
             return Err(Refusal(format!(
                 "dev listens on loopback only, and {} is not; use serve for anything else",

@@ -131,7 +131,8 @@ impl Instance {
         let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
         let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };
         let rules = Rules { hosts, https, ..Rules::default() };
-        let app = metrics::counted(limits::wrap(app, rules));
+        let app = metrics::counted(limits::wrap(app, rules), http);
+        let app = self.auth.name_requests(app);
         // Outermost, so that a script of a listed origin can read every refusal too.
         app::cors(app, &http.cors_origins)
     }

@@ -34,7 +34,7 @@ impl Serve {
         let settings = self.flags.read()?;
         let shown = settings.shown();
         let config = settings.into_config()?;
-        telemetry::start(&config.log)?;
+        let _telemetry = telemetry::start(&config.log)?;
         let data_dir = &self.flags.data_dir;
         let unfit = unfit(&config, data_dir, self.allow_plain_keys);
         if !unfit.is_empty() {

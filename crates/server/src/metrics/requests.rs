@@ -7,6 +7,7 @@ use std::{
 
 use ::metrics::Counter;
 use arc_swap::ArcSwap;
+use auth::{RequestId, config::Http};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
@@ -14,6 +15,13 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
+use ipnet::IpNet;
+use tracing::{Instrument, Span, debug_span, field::Empty};
+
+use crate::telemetry;
+
+/// What the log calls all this: `log.level = "info,countersign::requests=debug"` has a line for each request.
+const TARGET: &str = "countersign::requests";
 
 pub(super) const NAME: &str = "countersign_requests_total";
 
@@ -26,12 +34,16 @@ type OfRoute = Arc<[OnceLock<Counter>; CLASSES.len()]>;
 
 /// The counters of all routes that were met. There are as many as were mounted: a path of a client's is none of them.
 #[derive(Debug, Default)]
-struct Requests(ArcSwap<HashMap<Box<str>, OfRoute>>);
+struct Requests {
+    counters: ArcSwap<HashMap<Box<str>, OfRoute>>,
+    /// Who may say to which trace a request belongs.
+    proxies: Vec<IpNet>,
+}
 
 impl Requests {
     fn count(&self, route: &str, status: StatusCode) {
         let place = usize::from(status.as_u16() / 100).saturating_sub(1);
-        let known = self.0.load().get(route).map(Arc::clone);
+        let known = self.counters.load().get(route).map(Arc::clone);
         let of_route = known.unwrap_or_else(|| self.add(route));
         if let (Some(counter), Some(class)) = (of_route.get(place), CLASSES.get(place)) {
             let route = || route.to_owned();
@@ -42,27 +54,70 @@ impl Requests {
     }
 
     fn add(&self, route: &str) -> OfRoute {
-        self.0.rcu(|known| {
+        self.counters.rcu(|known| {
             let mut more = HashMap::clone(known);
             more.entry(route.into()).or_default();
             more
         });
-        self.0.load().get(route).map(Arc::clone).unwrap_or_default()
+        self.counters.load().get(route).map(Arc::clone).unwrap_or_default()
     }
 }
 
-/// Counts what an application answers.
-pub(crate) fn counted(app: Router) -> Router {
-    app.layer(from_fn_with_state(Arc::<Requests>::default(), count))
+/// Counts what an application answers, and has traces and the log know of it.
+pub(crate) fn counted(app: Router, http: &Http) -> Router {
+    let requests = Requests { proxies: http.trusted_proxies.clone(), ..Requests::default() };
+    app.layer(from_fn_with_state(Arc::new(requests), count))
 }
 
 async fn count(State(requests): State<Arc<Requests>>, request: Request, next: Next) -> Response {
     let own = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let span = span(&request);
+    let method = (!span.is_disabled()).then(|| {
+        telemetry::continue_trace(&span, &request, &requests.proxies);
+        method(&request)
+    });
+    let response = next.run(request).instrument(span.clone()).await;
     // A router that answers for another one knows which of its routes it was.
     let route = response.extensions().get::<MatchedPath>().or(own.as_ref());
-    requests.count(route.map_or(NONE, MatchedPath::as_str), response.status());
+    let (route, status) = (route.map_or(NONE, MatchedPath::as_str), response.status());
+    requests.count(route, status);
+    if let Some(method) = method {
+        finish(&span, method, route, status);
+    }
     response
+}
+
+/// What a trace has of a request, by the names of OpenTelemetry's conventions for HTTP: none of the path, the address or
+/// the headers.
+fn span(request: &Request) -> Span {
+    debug_span!(
+        target: TARGET,
+        "request",
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method(request),
+        http.response.status_code = Empty,
+        http.route = Empty,
+        request_id = request.extensions().get::<RequestId>().map(RequestId::as_str),
+    )
+}
+
+/// Notes in its span how a request ended, and writes the line of those who want one for each.
+fn finish(span: &Span, method: &str, route: &str, status: StatusCode) {
+    telemetry::rename(span, || format!("{method} {route}"));
+    span.record("http.route", route).record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let status = status.as_u16();
+    span.in_scope(|| tracing::debug!(target: TARGET, method, route, status, "answered"));
+}
+
+/// The method, unless it is one that a client made up.
+fn method(request: &Request) -> &'static str {
+    const KNOWN: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    KNOWN.into_iter().find(|known| *known == request.method()).unwrap_or("_OTHER")
 }
 
 /// Has answers say which route of this router they are from, where it lies behind another one.

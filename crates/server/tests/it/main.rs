@@ -57,11 +57,15 @@ mod several;
 #[cfg(test)]
 mod slips;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
 mod tour;
+#[cfg(all(test, feature = "otlp"))]
+mod traces;
 #[cfg(test)]
 mod typed;
 #[cfg(test)]

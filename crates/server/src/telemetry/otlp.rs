@@ -1,0 +1,106 @@
+//! Traces by OTLP over HTTP, as the environment variables of OpenTelemetry ask for.
+
+use std::{env, fmt};
+
+use anyhow::Context;
+use axum::http::{HeaderMap, HeaderName};
+use opentelemetry::{
+    propagation::{Extractor, TextMapPropagator},
+    trace::{TraceContextExt, TracerProvider},
+};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{SdkTracerProvider, Tracer},
+};
+use tracing::{Level, Span, Subscriber};
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
+use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
+
+/// Spans on their way out. What waits is sent when this is dropped.
+pub(super) struct Traces {
+    provider: SdkTracerProvider,
+}
+
+impl Traces {
+    /// What the environment asks for; `None` when it names no receiver, or says no.
+    ///
+    /// The names are those of the OpenTelemetry specification ("OpenTelemetry Protocol Exporter", "SDK environment
+    /// variables"); sampling, headers, timeouts and the size of batches are read by the SDK under theirs.
+    pub(super) fn from_environment() -> anyhow::Result<Option<Self>> {
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let says = |name: &str, word: &str| {
+            env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case(word))
+        };
+        let is_asked =
+            is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        if !is_asked || says("OTEL_SDK_DISABLED", "true") || says("OTEL_TRACES_EXPORTER", "none") {
+            return Ok(None);
+        }
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .build()
+            .context("the receiver of traces, as OTEL_EXPORTER_OTLP_ENDPOINT names it")?;
+        let mut resource = Resource::builder();
+        if !is_set("OTEL_SERVICE_NAME") {
+            resource = resource.with_service_name("countersign");
+        }
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource.build())
+            .build();
+        Ok(Some(Self { provider }))
+    }
+
+    /// What hears of spans, and of log lines within them.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let tracer: Tracer = self.provider.tracer("countersign");
+        // Ours alone: what sends the spans makes some itself.
+        let ours = Targets::new().with_target("countersign", Level::DEBUG);
+        OpenTelemetryLayer::new(tracer).with_location(false).with_threads(false).with_filter(ours)
+    }
+}
+
+/// Makes a span part of the trace that these headers name (W3C Trace Context).
+pub(super) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    let parent = TraceContextPropagator::new().extract(&Headers(headers));
+    // Without a receiver there is no trace that could be continued.
+    drop(span.set_parent(parent));
+}
+
+/// Gives a span another name, also after it was begun.
+pub(super) fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
+}
+
+/// Headers, as the propagator reads them.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        if let Err(error) = self.provider.shutdown() {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    }
+}
+
+impl fmt::Debug for Traces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Traces")
+    }
+}
