@@ -30,7 +30,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 pub(crate) use self::{
     latencies::{Histogram, Latencies, measured},
-    requests::{counted, marked},
+    requests::{REQUESTS, counted, marked},
 };
 use crate::{app, limits};
 

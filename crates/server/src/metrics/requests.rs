@@ -21,7 +21,7 @@ use tracing::{Instrument, Span, debug_span, field::Empty};
 use crate::telemetry;
 
 /// What the log calls all this: `log.level = "info,countersign::requests=debug"` has a line for each request.
-const TARGET: &str = "countersign::requests";
+pub(crate) const REQUESTS: &str = "countersign::requests";
 
 pub(super) const NAME: &str = "countersign_requests_total";
 
@@ -91,7 +91,7 @@ async fn count(State(requests): State<Arc<Requests>>, request: Request, next: Ne
 /// the headers.
 fn span(request: &Request) -> Span {
     debug_span!(
-        target: TARGET,
+        target: REQUESTS,
         "request",
         otel.kind = "server",
         otel.status_code = Empty,
@@ -110,7 +110,7 @@ fn finish(span: &Span, method: &str, route: &str, status: StatusCode) {
         span.record("otel.status_code", "ERROR");
     }
     let status = status.as_u16();
-    span.in_scope(|| tracing::debug!(target: TARGET, method, route, status, "answered"));
+    span.in_scope(|| tracing::debug!(target: REQUESTS, method, route, status, "answered"));
 }
 
 /// The method, unless it is one that a client made up.

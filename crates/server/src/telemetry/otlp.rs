@@ -16,7 +16,11 @@ use opentelemetry_sdk::{
 };
 use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
-use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
+use tracing_subscriber::{
+    Layer, filter::dynamic_filter_fn, layer::Context as LayerContext, registry::LookupSpan,
+};
+
+use crate::metrics;
 
 /// Spans on their way out. What waits is sent when this is dropped.
 pub(super) struct Traces {
@@ -60,9 +64,13 @@ impl Traces {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let tracer: Tracer = self.provider.tracer("countersign");
-        // Ours alone: what sends the spans makes some itself.
-        let ours = Targets::new().with_target("countersign", Level::DEBUG);
-        OpenTelemetryLayer::new(tracer).with_location(false).with_threads(false).with_filter(ours)
+        // Ours alone: what sends the spans makes some itself. And of requests alone: work that comes round every second
+        // would be most of what is sent.
+        let ours = dynamic_filter_fn(|metadata, context: &LayerContext<'_, S>| {
+            metadata.target().starts_with("countersign")
+                && (metadata.target() == metrics::REQUESTS || context.lookup_current().is_some())
+        });
+        OpenTelemetryLayer::new(tracer).with_location(false).with_threads(false).with_filter(ours.with_max_level_hint(Level::DEBUG))
     }
 }
 

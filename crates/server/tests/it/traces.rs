@@ -96,6 +96,9 @@ async fn a_trace_shows_where_the_time_of_a_login_went_and_nothing_of_who_it_was(
     assert!(below.contains(&"hashing") && below.contains(&"statement"), "{below:?}");
     assert!(spans.iter().any(|span| span.name == "GET /posts/{id}"));
     assert!(has(&bytes, "countersign"), "a name of the service");
+    // Work that no request asks for is none of it.
+    let roots = spans.iter().filter(|span| span.parent_span_id.is_empty());
+    assert!(roots.clone().all(|span| span.name.contains(" /")), "{:?}", roots.collect::<Vec<_>>());
     for secret in [EMAIL, PASSWORD, &token, "of-nobody", "127.0.0.1"] {
         assert!(!has(&bytes, secret), "{secret}");
     }
