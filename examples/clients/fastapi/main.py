@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from caller import Caller
+from caller import Caller, has_role
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
@@ -33,6 +33,7 @@ def write(draft: Draft, caller: Caller) -> dict:
 def remove(id: str, caller: Caller) -> None:
     if id not in posts:
         raise HTTPException(404, "there is no such post")
-    if caller["sub"] != posts[id]["author_id"] and "admin" not in caller["roles"]:
-        raise HTTPException(403, "only its author or an admin may remove a post")
+    if caller["sub"] != posts[id]["author_id"] and not has_role(caller, "admin"):
+        challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+        raise HTTPException(403, "only its author or an admin may remove a post", challenge)
     posts.pop(id, None)
