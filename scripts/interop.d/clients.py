@@ -5,9 +5,11 @@ and answers what stands there. Signing takes PyJWT, which signs what no honest i
 """
 
 import base64
+import difflib
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import os
 import re
@@ -16,11 +18,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import jwt
@@ -80,6 +83,10 @@ def unpart(text):
 
 def payload(token):
     return json.loads(unpart(token.split(".")[1]))
+
+
+class NotStarted(Exception):
+    """A program has ended before it said where it listens."""
 
 
 class Server:
@@ -153,8 +160,9 @@ def follow(guide, folder, here):
     done = subprocess.run(bash, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
     answers = done.stdout.decode().replace("\r", "").split("--end--\n")[:-1]
     for answer, expected in zip(answers, shown):
-        if shape(answer) != shape(expected):
-            print(f"{guide} shows {expected}\nand the answer is {answer}", file=sys.stderr)
+        lines = [shape(text).splitlines() for text in (expected, answer)]
+        for line in difflib.unified_diff(*lines, guide, "what is answered", lineterm=""):
+            print(line, file=sys.stderr)
     return len(shown) > 0 and [shape(text) for text in answers] == [shape(text) for text in shown]
 
 
@@ -304,10 +312,29 @@ def checks(server, page, folder, guide, more):
 
 
 def without_keys(server, start):
-    """Whether it is nobody's fault when the program never had the keys."""
-    with start({**server.environment(), "AUTH_SERVER": "http://127.0.0.1:9"}) as page:
-        status, headers, _ = ask("GET", page + "/posts", headers=bearer(server.token("user")))
-        return status == 503 and headers["Retry-After"] == "5"
+    """Whether it is nobody's fault when the program never had the keys: no server, or one that answers 501."""
+    token, held = server.token("user"), []
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as broken:
+        broken.RequestHandlerClass.log_message = lambda *_: None
+        threading.Thread(target=broken.serve_forever, daemon=True).start()
+        for address in ("http://127.0.0.1:9", "http://127.0.0.1:%d" % broken.server_port):
+            with start({**server.environment(), "AUTH_SERVER": address}) as page:
+                status, headers, _ = ask("GET", page + "/posts", headers=bearer(token))
+                held.append((status, headers["Retry-After"]) == (503, "5"))
+        broken.shutdown()
+    return all(held)
+
+
+def weak_secret(server, start, folder):
+    """Whether a secret that can be guessed is of no use: the program does not start with it, or takes no token of it."""
+    file = folder / "weak"
+    file.write_text("secret\n")
+    token = signed(payload(server.token("user")), {"alg": "HS256", "typ": "JWT"}, b"secret")
+    try:
+        with start({**server.environment(), "SECRET_FILE": str(file)}) as page:
+            return ask("GET", page + "/posts", headers=bearer(token))[0] == 401
+    except NotStarted:
+        return True
 
 
 @contextmanager
@@ -318,11 +345,13 @@ def pasted(readme, environment, folder=ROOT):
     process = subprocess.Popen(["bash", "--norc", "-ec", block], text=True, start_new_session=True, **options)
     try:
         said = next((line for line in process.stdout if line.startswith("listening on ")), None)
-        assert said, f"the program of {readme} does not start"
+        if said is None:
+            raise NotStarted(readme)
         yield said.removeprefix("listening on ").strip()
     finally:
         # What the shell has started, too.
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=20)
 
 
@@ -338,7 +367,10 @@ def run(name, guide, start, flags=(), more=lambda server, page, token: ()):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = Server(binary, algorithm, folder, *flags)
             stack.callback(server.stop)
-            done = [("without keys", without_keys(server, start))] if algorithm == "ES256" else []
+            if algorithm == "ES256":
+                done = [("without keys", without_keys(server, start))]
+            else:
+                done = [("weak secret", weak_secret(server, start, folder))]
             page = stack.enter_context(start(server.environment()))
             done += checks(server, page, folder, guide, more)
             for what, holds in done:
