@@ -34,6 +34,9 @@ export function refuse(response, status, detail, challenge) {
 
 /** Lets nobody through without a good token, and leaves what it says in `request.caller`. */
 export async function caller(request, response, next) {
+  if (request.headersDistinct.authorization?.length > 1) {
+    return refuse(response, 400, "more than one Authorization header", 'Bearer error="invalid_request"');
+  }
   const [, token] = /^bearer +(\S+)$/i.exec(request.get("authorization") ?? "") ?? [];
   if (!token) return refuse(response, 401, "this wants a token", "Bearer");
   try {

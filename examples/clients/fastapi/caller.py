@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import jwt
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 from fastapi.security import OAuth2PasswordBearer
 
 SERVER = os.environ.get("AUTH_SERVER", "http://127.0.0.1:8000")
@@ -46,7 +46,10 @@ def has_role(caller: dict, role: str) -> bool:
     return isinstance(roles, list) and role in roles
 
 
-def caller(token: Annotated[str, Depends(bearer)]) -> dict:
+def caller(request: Request, token: Annotated[str, Depends(bearer)]) -> dict:
+    if len(request.headers.getlist("authorization")) > 1:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
+        raise HTTPException(400, "more than one Authorization header", challenge)
     try:
         return by_secret(token) if SECRET_FILE else by_key_set(token)
     except jwt.PyJWKClientConnectionError:

@@ -1,18 +1,33 @@
 """Posts, for whoever is signed in at Countersign. Of users and passwords this program knows nothing."""
 
+from typing import Annotated
 from uuid import uuid4
 
 from caller import Caller, has_role
 from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel
 
 app = FastAPI()
 posts: dict[str, dict] = {}
 
 
+def whole(text: str) -> str:
+    """A text that can be sent again: JSON also has halves of characters, such as "\\ud800"."""
+    text.encode()
+    return text
+
+
 class Draft(BaseModel):
-    title: str
-    content: str
+    title: Annotated[str, AfterValidator(whole)]
+    content: Annotated[str, AfterValidator(whole)]
+
+
+@app.exception_handler(RequestValidationError)
+async def unfit(_, error: RequestValidationError) -> JSONResponse:
+    # FastAPI would repeat what was sent, and fail where that is no JSON, such as NaN.
+    return JSONResponse({"detail": [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]}, 422)
 
 
 @app.get("/posts")

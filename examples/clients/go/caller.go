@@ -105,6 +105,11 @@ func CallerOf(r *http.Request) *Caller {
 // Protect puts the guard in front of a handler.
 func (g *Guard) Protect(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header.Values("Authorization")) > 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_request"`)
+			refuse(w, http.StatusBadRequest, "more than one Authorization header")
+			return
+		}
 		found := bearer.FindStringSubmatch(r.Header.Get("Authorization"))
 		if found == nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")

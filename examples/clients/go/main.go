@@ -85,8 +85,12 @@ func (p *posts) route(w http.ResponseWriter, r *http.Request) {
 		p.write(w, r)
 	case id != r.URL.Path && r.Method == http.MethodDelete:
 		p.remove(w, r, id)
+	case id == r.URL.Path:
+		w.Header().Set("Allow", "GET, POST")
+		refuse(w, http.StatusMethodNotAllowed, "this is read with GET and written with POST")
 	default:
-		refuse(w, http.StatusNotFound, "there is nothing here")
+		w.Header().Set("Allow", "DELETE")
+		refuse(w, http.StatusMethodNotAllowed, "a post can be removed")
 	}
 }
 
