@@ -188,6 +188,37 @@ fn the_tables_of_the_guide_to_moving_are_those_of_a_copy() {
     assert_eq!(shape(&shown.text), shape(&String::from_utf8(printed).expect("text")));
 }
 
+#[test]
+fn the_program_in_fastapi_is_the_one_of_the_examples() {
+    let shown = |document: &str| -> Vec<String> {
+        let python = fenced(&text(document)).into_iter();
+        python.filter(|block| block.language == "python").map(|block| block.text).collect()
+    };
+    let file = |name: &str| {
+        let folder = root().join("examples/clients/fastapi");
+        fs::read_to_string(folder.join(name)).expect(name).trim_end().to_owned()
+    };
+    assert_eq!(shown("README.md"), [file("caller.py")]);
+    assert_eq!(shown("docs/guides/fastapi.md"), [file("caller.py"), file("main.py")]);
+}
+
+#[test]
+fn the_programs_in_the_guides_of_clients_are_those_of_the_examples() {
+    let shown = |client: &str, language: &str| -> Vec<String> {
+        let blocks = fenced(&text(&format!("docs/guides/{client}.md"))).into_iter();
+        blocks.filter(|block| block.language == language).map(|block| block.text).collect()
+    };
+    let file = |path: &str| text(&format!("examples/clients/{path}")).trim_end().to_owned();
+    assert_eq!(shown("express", "js"), [file("express/caller.mjs"), file("express/main.mjs")]);
+    // Of the longest one the guide has pieces.
+    let go = [file("go/caller.go"), file("go/main.go")];
+    let pieces = shown("go", "go");
+    assert!(pieces.len() > 3, "{} pieces are found", pieces.len());
+    for piece in pieces {
+        assert!(go.iter().any(|file| file.contains(&piece)), "the program has no {piece}");
+    }
+}
+
 /// The names of the folders with examples in other languages.
 fn clients() -> Vec<String> {
     let folder = fs::read_dir(root().join("examples/clients")).expect("a folder");
@@ -195,27 +226,6 @@ fn clients() -> Vec<String> {
     let mut names: Vec<_> = folder.map(|entry| name(entry.expect("an entry"))).collect();
     names.sort();
     names
-}
-
-#[test]
-fn the_programs_in_the_guides_are_those_of_the_examples() {
-    let shown = |document: &str, language: &str| -> Vec<String> {
-        let blocks = fenced(&text(document)).into_iter();
-        blocks.filter(|block| block.language == language).map(|block| block.text).collect()
-    };
-    let file = |path: &str| text(&format!("examples/clients/{path}")).trim_end().to_owned();
-    let fastapi = [file("fastapi/caller.py"), file("fastapi/main.py")];
-    assert_eq!(shown("README.md", "python"), fastapi[..1]);
-    assert_eq!(shown("docs/guides/fastapi.md", "python"), fastapi);
-    let express = [file("express/caller.mjs"), file("express/main.mjs")];
-    assert_eq!(shown("docs/guides/express.md", "js"), express);
-    // Of the longest one the guide has pieces.
-    let go = [file("go/caller.go"), file("go/main.go")];
-    let pieces = shown("docs/guides/go.md", "go");
-    assert!(pieces.len() > 3, "{} pieces are found", pieces.len());
-    for piece in pieces {
-        assert!(go.iter().any(|file| file.contains(&piece)), "the program has no {piece}");
-    }
 }
 
 #[test]
