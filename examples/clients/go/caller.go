@@ -156,7 +156,7 @@ type keySet struct {
 	address string
 	client  http.Client
 
-	fetching sync.Mutex // held by who asks the server; others wait for what he brings
+	fetching sync.Mutex // held while the server is asked; others wait for the answer
 	asked    time.Time
 
 	mutex   sync.RWMutex
