@@ -201,3 +201,48 @@ fn the_program_in_fastapi_is_the_one_of_the_examples() {
     assert_eq!(shown("README.md"), [file("caller.py")]);
     assert_eq!(shown("docs/guides/fastapi.md"), [file("caller.py"), file("main.py")]);
 }
+
+#[test]
+fn the_programs_in_the_guides_of_clients_are_those_of_the_examples() {
+    let shown = |client: &str, language: &str| -> Vec<String> {
+        let blocks = fenced(&text(&format!("docs/guides/{client}.md"))).into_iter();
+        blocks.filter(|block| block.language == language).map(|block| block.text).collect()
+    };
+    let file = |path: &str| text(&format!("examples/clients/{path}")).trim_end().to_owned();
+    assert_eq!(shown("express", "js"), [file("express/caller.mjs"), file("express/main.mjs")]);
+    // Of the longest one the guide has pieces.
+    let go = [file("go/caller.go"), file("go/main.go")];
+    let pieces = shown("go", "go");
+    assert!(pieces.len() > 3, "{} pieces are found", pieces.len());
+    for piece in pieces {
+        assert!(go.iter().any(|file| file.contains(&piece)), "the program has no {piece}");
+    }
+}
+
+/// The names of the folders with examples in other languages.
+fn clients() -> Vec<String> {
+    let folder = fs::read_dir(root().join("examples/clients")).expect("a folder");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("text");
+    let mut names: Vec<_> = folder.map(|entry| name(entry.expect("an entry"))).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_client_has_a_guide_and_its_verdicts_in_the_reference() {
+    let page = text("docs/reference/interop.md");
+    let table: Vec<&str> = page.lines().skip_while(|line| !line.starts_with("| check ")).collect();
+    let table: Vec<&str> = table.into_iter().take_while(|line| line.starts_with('|')).collect();
+    assert!(table.len() > 20, "{} rows are found", table.len());
+    let columns = table[0].to_lowercase();
+    for client in clients() {
+        for algorithm in ["hs256", "es256"] {
+            assert!(columns.contains(&format!("{client} {algorithm} ")), "{client}: {columns}");
+        }
+        assert!(page.contains(&format!("../guides/{client}.md")), "{client}");
+        let readme = text(&format!("examples/clients/{client}/README.md"));
+        assert!(readme.contains(&format!("docs/guides/{client}.md")), "{client}");
+    }
+    let refused: Vec<_> = table.iter().filter(|row| row.contains(" NO ")).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
