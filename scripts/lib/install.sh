@@ -19,6 +19,25 @@ apt_install() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
+# The same for packages with a service, which Debian would start: it is left stopped, now and at the next start of the machine.
+apt_install_stopped() {
+    local policy=/usr/sbin/policy-rc.d ours=false package status=0
+    if [[ ! -e $policy ]]; then
+        as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy" || return 1
+        ours=true
+    fi
+    apt_install "$@" || status=$?
+    if $ours; then
+        as_root rm -f "$policy"
+    fi
+    if ((status == 0)) && command -v systemctl >/dev/null; then
+        for package in "$@"; do
+            as_root systemctl disable --quiet "$package" 2>/dev/null || true
+        done
+    fi
+    return "$status"
+}
+
 # Rust, and a C compiler for the database and the cryptography that are built in; ends the script where one cannot be had.
 need_rust() {
     if ! command -v cargo >/dev/null && [[ -r ${CARGO_HOME:-$HOME/.cargo}/env ]]; then

@@ -18,6 +18,7 @@ mod migrate;
 mod output;
 mod report;
 mod serve;
+mod snippet;
 pub(crate) mod token;
 mod unfit;
 mod user;
@@ -55,6 +56,8 @@ enum Command {
     Key(key::Key),
     /// Make, check and read tokens.
     Token(Box<token::Token>),
+    /// Print the configuration of a gateway, or the code of an API, that works with this server.
+    Snippet(Box<snippet::Snippet>),
     /// See the settings, where each is from, and what is wrong with them.
     Config(config::Settings),
     /// Bring the tables of an installation up to date, as every start does by itself.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
             Command::Mail(mail) => mail.run().await,
             Command::Webhook(webhook) => webhook.run().await,
             Command::Token(token) => token.run().await,
+            Command::Snippet(snippet) => snippet.run(),
             Command::Config(config) => config.run(),
             Command::Completions(completions) => {
                 completions.run();

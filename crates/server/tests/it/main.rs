@@ -57,6 +57,8 @@ mod several;
 #[cfg(test)]
 mod slips;
 #[cfg(test)]
+mod snippet;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod tidy;
