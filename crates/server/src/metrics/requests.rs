@@ -9,11 +9,12 @@ use ::metrics::Counter;
 use arc_swap::ArcSwap;
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::StatusCode,
-    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
+
+use super::look::{Look, Looking};
 
 pub(super) const NAME: &str = "countersign_requests_total";
 
@@ -51,30 +52,40 @@ impl Requests {
     }
 }
 
-/// Counts what an application answers.
+/// Counts what an application answers, by the route that its answers name: see [`marked`].
 pub(crate) fn counted(app: Router) -> Router {
-    app.layer(from_fn_with_state(Arc::<Requests>::default(), count))
+    app.layer(Looking(Arc::<Requests>::default()))
 }
 
-async fn count(State(requests): State<Arc<Requests>>, request: Request, next: Next) -> Response {
-    let own = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    // A router that answers for another one knows which of its routes it was.
-    let route = response.extensions().get::<MatchedPath>().or(own.as_ref());
-    requests.count(route.map_or(NONE, MatchedPath::as_str), response.status());
-    response
-}
+impl Look for Arc<Requests> {
+    type Seen = ();
 
-/// Has answers say which route of this router they are from, where it lies behind another one.
-pub(crate) fn marked(routes: Router) -> Router {
-    routes.layer(from_fn(mark))
-}
+    fn before(&self, _: &Request) {}
 
-async fn mark(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(path) = path {
-        response.extensions_mut().insert(path);
+    fn after(&self, (): (), response: &mut Response) {
+        let route = response.extensions().get::<MatchedPath>();
+        self.count(route.map_or(NONE, MatchedPath::as_str), response.status());
     }
-    response
+}
+
+/// Has answers say which route of this router they are from.
+pub(crate) fn marked(routes: Router) -> Router {
+    routes.layer(Looking(Mark))
+}
+
+#[derive(Debug, Clone)]
+struct Mark;
+
+impl Look for Mark {
+    type Seen = Option<MatchedPath>;
+
+    fn before(&self, request: &Request) -> Self::Seen {
+        request.extensions().get().cloned()
+    }
+
+    fn after(&self, path: Self::Seen, response: &mut Response) {
+        if let Some(path) = path {
+            response.extensions_mut().insert(path);
+        }
+    }
 }
