@@ -1,6 +1,6 @@
 //! Refreshes a second on SQLite, each durable before it is answered: 64 tasks at once, each with 16 logins.
 //!
-//! `cargo bench -p countersign-auth --bench refresh [-- folder]`; the folder decides which disk is measured. Beside them
+//! `cargo bench -p countersign-auth --bench refresh [-- folder --rounds=21]`; the folder decides which disk is measured. Beside them
 //! what they come to: the door's price of a transaction that looks and replaces. All take turns; each figure is the
 //! median of its rounds.
 #![expect(
@@ -32,11 +32,14 @@ use tower::ServiceExt as _;
 
 const TASKS: usize = 64;
 const LOGINS: usize = 16;
+/// Unless `--rounds` says otherwise.
 const ROUNDS: usize = 21;
 const CALLS: u32 = 16 * 1024;
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let rounds =
+        std::env::args().find_map(|argument| argument.strip_prefix("--rounds=")?.parse().ok());
     let folder = tempfile::tempdir_in(folder.map_or_else(std::env::temp_dir, Into::into)).unwrap();
     let url = format!("sqlite://{}", folder.path().join("data.db").display());
     let runtime =
@@ -67,7 +70,7 @@ fn main() {
             move |token| post(router.clone(), token)
         }),
     ];
-    take_turns(&mut routines, ROUNDS, CALLS);
+    take_turns(&mut routines, rounds.unwrap_or(ROUNDS), CALLS);
     let [plain, ..] = &routines;
     println!("| {TASKS} tasks, durable | a second | × the first |\n|---|---|---|");
     for routine in &routines {

@@ -402,7 +402,7 @@ impl Auth {
     /// An id that comes with a request is taken over when one of `http.trusted_proxies` sends it.
     #[must_use]
     pub fn name_requests(&self, app: Router) -> Router {
-        http::request::named(app, &self.config().http.trusted_proxies)
+        http::request::around(app, &self.config().http.trusted_proxies)
     }
 
     /// The guard for an application's own routes: it accepts access tokens and session cookies.

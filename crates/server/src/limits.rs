@@ -5,13 +5,19 @@
 
 mod hosts;
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use auth::openapi::Document;
 use axum::{
     Router,
     body::{Body, HttpBody},
-    extract::{Request, State},
+    extract::Request,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
@@ -21,13 +27,13 @@ use axum::{
         },
         request::Parts,
     },
-    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use guard::Problem;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Service;
 
 /// The rules that [`wrap`] puts around an application.
 ///
@@ -76,18 +82,44 @@ const DISCARD: u64 = 16 * 1024 * 1024;
 /// Errors without a body of their own, as axum gives them, get one: `application/problem+json` with a
 /// `code` that follows from the status. Routes that are added afterwards are outside the rules.
 pub fn wrap(app: Router, rules: Rules) -> Router {
-    let rules = Arc::new(rules);
-    let panicked = {
-        let rules = Arc::clone(&rules);
-        // The panic's text may hold what the client sent; the panic hook has said where it happened.
-        move |_: Box<dyn Any + Send>| {
-            tracing::error!("a handler panicked");
-            let mut response = plain_problem(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    Router::new().fallback_service(Ruled { app, rules: Arc::new(rules) })
+}
+
+/// An application in its rules.
+///
+/// It holds the application as a whole, which costs nothing to copy. A layer would hold a route, and as each request has a
+/// copy of its own, so would every layer around another have one of all that it holds.
+#[derive(Debug, Clone)]
+struct Ruled {
+    app: Router,
+    rules: Arc<Rules>,
+}
+
+impl Service<Request> for Ruled {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { app, rules } = self.clone();
+        Box::pin(async move {
+            let answered = AssertUnwindSafe(answer(&rules, request, app)).catch_unwind().await;
+            let mut response = answered.map_or_else(
+                |_| {
+                    // The panic's text may hold what the client sent; the panic hook has said where it happened.
+                    tracing::error!("a handler panicked");
+                    plain_problem(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+                },
+                explain,
+            );
             harden(response.headers_mut(), &rules);
-            response
-        }
-    };
-    app.layer(from_fn_with_state(rules, keep_rules)).layer(CatchPanicLayer::custom(panicked))
+            Ok(response)
+        })
+    }
 }
 
 /// What the rules refuse, whatever the route.
@@ -106,14 +138,7 @@ pub(crate) fn openapi(document: &mut Document, is_dev: bool) {
     }
 }
 
-async fn keep_rules(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
-    let response = answer(&rules, request, next).await;
-    let mut response = explain(response);
-    harden(response.headers_mut(), &rules);
-    response
-}
-
-async fn answer(rules: &Rules, request: Request, next: Next) -> Response {
+async fn answer(rules: &Rules, request: Request, mut app: Router) -> Response {
     let until = Instant::now() + rules.request;
     let (parts, mut body) = request.into_parts();
     let sends = !waits_to_send(&parts.headers);
@@ -150,12 +175,16 @@ async fn answer(rules: &Rules, request: Request, next: Next) -> Response {
     };
     drop(body);
     let request = Request::from_parts(parts, Body::from(whole));
-    timeout_at(until, next.run(request)).await.unwrap_or_else(|_| {
+    let answered = timeout_at(until, app.call(request)).await.unwrap_or_else(|_| {
         tracing::warn!("a handler took too long");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the answer took too long")
-            .retry_after(1)
-            .into_response()
-    })
+        let detail = "the answer took too long";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        Ok(problem.retry_after(1).into_response())
+    });
+    match answered {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// Whether a request names this machine by a name that leads to it from nowhere else, or names none.
@@ -300,9 +329,13 @@ fn plain_problem(status: StatusCode) -> Problem {
     Problem::new(status, code, detail)
 }
 
+/// As many headers as [`harden`] sets at most: room for all of them is made at once.
+const HARDENED: usize = 7;
+
 /// Sets the headers that every answer has; those a handler has set with reason stay.
 fn harden(headers: &mut HeaderMap, rules: &Rules) {
     const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+    headers.reserve(HARDENED);
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

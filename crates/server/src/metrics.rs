@@ -4,6 +4,7 @@
 //! which the console shows too. No label has an address, an id or a name: routes are labelled as they are mounted.
 
 mod latencies;
+mod look;
 mod requests;
 
 use std::{

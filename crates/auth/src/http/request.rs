@@ -2,6 +2,7 @@
 
 use std::{
     collections::hash_map::RandomState,
+    convert::Infallible,
     fmt,
     hash::BuildHasher,
     net::SocketAddr,
@@ -9,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use axum::{
@@ -22,9 +24,11 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use guard::Problem;
 use ipnet::IpNet;
 use tokio::task_local;
+use tower::Service;
 
 use crate::secret;
 
@@ -85,6 +89,11 @@ struct Namer {
 }
 
 impl Namer {
+    fn new(proxies: &[IpNet]) -> Arc<Self> {
+        let keys = [RandomState::new(), RandomState::new()];
+        Arc::new(Self { proxies: proxies.to_vec(), keys, next: AtomicU64::new(0) })
+    }
+
     fn name(&self) -> Option<RequestId> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; 16];
@@ -95,22 +104,62 @@ impl Namer {
     }
 }
 
-/// Gives every request of an application an id, unless it has one.
-pub(crate) fn named<S: Clone + Send + Sync + 'static>(
-    app: Router<S>,
+/// Gives every request of these routes an id, unless it has one.
+pub(super) fn named<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
     proxies: &[IpNet],
 ) -> Router<S> {
-    let keys = [RandomState::new(), RandomState::new()];
-    let namer = Namer { proxies: proxies.to_vec(), keys, next: AtomicU64::new(0) };
-    app.layer(from_fn_with_state(Arc::new(namer), name))
+    routes.layer(from_fn_with_state(Namer::new(proxies), async |namer, request, next: Next| {
+        let State::<Arc<Namer>>(namer) = namer;
+        answer(&namer, request, |request| next.run(request)).await
+    }))
 }
 
-async fn name(State(namer): State<Arc<Namer>>, mut request: Request, next: Next) -> Response {
-    let known = request.extensions().get::<RequestId>().is_some();
+/// Gives every request of an application an id.
+pub(crate) fn around(app: Router, proxies: &[IpNet]) -> Router {
+    Router::new().fallback_service(Naming { app, namer: Namer::new(proxies) })
+}
+
+/// An application whose requests have ids. It holds it as a whole: a layer would copy each route of it for each request.
+#[derive(Clone)]
+struct Naming {
+    app: Router,
+    namer: Arc<Namer>,
+}
+
+impl Service<Request> for Naming {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { mut app, namer } = self.clone();
+        let run = move |request| {
+            app.call(request).map(|answered| match answered {
+                Ok(response) => response,
+                Err(never) => match never {},
+            })
+        };
+        Box::pin(async move { Ok(answer(&namer, request, run).await) })
+    }
+}
+
+async fn answer<F: Future<Output = Response>>(
+    namer: &Namer,
+    mut request: Request,
+    run: impl FnOnce(Request) -> F,
+) -> Response {
+    if request.extensions().get::<RequestId>().is_some() {
+        return run(request).await;
+    }
     let id = RequestId::of_proxy(&request, &namer.proxies).or_else(|| namer.name());
-    let Some(id) = id.filter(|_| !known) else { return next.run(request).await };
+    let Some(id) = id else { return run(request).await };
     request.extensions_mut().insert(id.clone());
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    let mut response = CURRENT.scope(id.clone(), run(request)).await;
     tell(&mut response, &id);
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response

@@ -25,6 +25,7 @@ use crate::{
     listener::{self, Limits},
     metrics::{self, Latencies, Recorder, To},
     settings::{Refusal, Shown},
+    telemetry,
     ui::{self, Site},
 };
 
@@ -183,6 +184,23 @@ impl Instance {
         auth.db().close().await;
         Ok(())
     }
+}
+
+/// Serves routes of an application's own within all that a production server puts around its own, until this process is
+/// told to stop: what a program that measures them has to be inside of.
+///
+/// # Errors
+/// As `countersign serve`, without what it refuses for safety.
+pub async fn serve_with(
+    config: Config,
+    data_dir: &Path,
+    routes: impl FnOnce(&Auth) -> Router,
+) -> anyhow::Result<()> {
+    let _telemetry = telemetry::start(&config.log)?;
+    let recorder = Recorder::install()?;
+    let instance = Instance::open(config, data_dir, |builder| builder).await?.publishing(recorder);
+    let more = routes(&instance.auth);
+    instance.run(more, false, || {}).await
 }
 
 /// Resolves when this process is told to stop: SIGTERM or SIGINT.

@@ -28,6 +28,7 @@ use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub use self::instance::serve_with;
 use crate::settings::{Problems, Refusal};
 
 /// Authentication for an API: register, log in, verify.

@@ -10,11 +10,12 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION, header::COOKIE},
-    middleware::{Next, from_fn_with_state},
+    extract::{MatchedPath, Request},
+    http::{StatusCode, header::AUTHORIZATION, header::COOKIE},
     response::Response,
 };
+
+use super::look::{Look, Looking};
 
 /// Four buckets for each doubling of a time in microseconds, up to half a minute.
 const BUCKETS: usize = 100;
@@ -121,15 +122,12 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    fn of(&self, path: &str, headers: &HeaderMap) -> Option<&Histogram> {
+    fn of(&self, path: &str, shows: bool) -> Option<&Histogram> {
         match path {
             "/login" | "/login/session" => Some(&self.login),
             "/refresh" => Some(&self.refresh),
             _ if path.starts_with("/admin/") => None,
-            _ => {
-                let shows = headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE);
-                shows.then_some(&self.checked)
-            }
+            _ => shows.then_some(&self.checked),
         }
     }
 }
@@ -146,29 +144,33 @@ impl Latencies {
 
 /// Measures all routes of an application, by the path that they were mounted at.
 pub(crate) fn measured(app: Router, latencies: &Arc<Latencies>) -> Router {
-    app.layer(from_fn_with_state(Arc::clone(latencies), measure))
+    app.layer(Looking(Arc::clone(latencies)))
 }
 
-async fn measure(
-    State(latencies): State<Arc<Latencies>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
-        return next.run(request).await;
-    };
-    let histogram = latencies.of(path.as_str(), request.headers());
-    let begun = Instant::now();
-    let mut response = next.run(request).await;
-    // What was turned away before a password or a token was looked at says nothing of how long that takes.
-    let was_judged =
-        response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED;
-    if let Some(histogram) = histogram.filter(|_| was_judged) {
-        histogram.record(begun.elapsed());
+/// A request on its way: its route, whether it shows a credential, and since when.
+pub(super) struct Begun(MatchedPath, bool, Instant);
+
+impl Look for Arc<Latencies> {
+    type Seen = Option<Begun>;
+
+    fn before(&self, request: &Request) -> Self::Seen {
+        let path = request.extensions().get::<MatchedPath>()?.clone();
+        let headers = request.headers();
+        let shows = headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE);
+        Some(Begun(path, shows, Instant::now()))
     }
-    // Pages lie in front: whoever counts there learns from the answer which route it is from.
-    response.extensions_mut().insert(path);
-    response
+
+    fn after(&self, begun: Self::Seen, response: &mut Response) {
+        let Some(Begun(path, shows, since)) = begun else { return };
+        // What was turned away before a password or a token was looked at says nothing of how long that takes.
+        let was_judged =
+            response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED;
+        if let Some(histogram) = self.of(path.as_str(), shows).filter(|_| was_judged) {
+            histogram.record(since.elapsed());
+        }
+        // Pages lie in front: whoever counts there learns from the answer which route it is from.
+        response.extensions_mut().insert(path);
+    }
 }
 
 #[cfg(test)]

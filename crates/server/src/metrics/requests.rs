@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, OnceLock},
+    task::{Context, Poll},
 };
 
 use ::metrics::Counter;
@@ -10,14 +12,16 @@ use arc_swap::ArcSwap;
 use auth::{RequestId, config::Http};
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::StatusCode,
-    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use ipnet::IpNet;
+use tower::Service;
 use tracing::{Instrument, Span, debug_span, field::Empty};
 
+use super::look::{Look, Looking};
 use crate::telemetry;
 
 /// What the log calls all this: `log.level = "info,countersign::requests=debug"` has a line for each request.
@@ -63,28 +67,47 @@ impl Requests {
     }
 }
 
-/// Counts what an application answers, and has traces and the log know of it.
+/// Counts what an application answers, by the route that its answers name (see [`marked`]), and has traces and the log know
+/// of it.
 pub(crate) fn counted(app: Router, http: &Http) -> Router {
     let requests = Requests { proxies: http.trusted_proxies.clone(), ..Requests::default() };
-    app.layer(from_fn_with_state(Arc::new(requests), count))
+    Router::new().fallback_service(Counted { app, requests: Arc::new(requests) })
 }
 
-async fn count(State(requests): State<Arc<Requests>>, request: Request, next: Next) -> Response {
-    let own = request.extensions().get::<MatchedPath>().cloned();
-    let span = span(&request);
-    let method = (!span.is_disabled()).then(|| {
-        telemetry::continue_trace(&span, &request, &requests.proxies);
-        method(&request)
-    });
-    let response = next.run(request).instrument(span.clone()).await;
-    // A router that answers for another one knows which of its routes it was.
-    let route = response.extensions().get::<MatchedPath>().or(own.as_ref());
-    let (route, status) = (route.map_or(NONE, MatchedPath::as_str), response.status());
-    requests.count(route, status);
-    if let Some(method) = method {
-        finish(&span, method, route, status);
+#[derive(Debug, Clone)]
+struct Counted {
+    app: Router,
+    requests: Arc<Requests>,
+}
+
+impl Service<Request> for Counted {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
-    response
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let requests = Arc::clone(&self.requests);
+        let span = span(&request);
+        let method = (!span.is_disabled()).then(|| {
+            telemetry::continue_trace(&span, &request, &requests.proxies);
+            method(&request)
+        });
+        let answered = self.app.call(request).instrument(span.clone());
+        let counted = answered.map_ok(move |response| {
+            let route = response.extensions().get::<MatchedPath>();
+            let (route, status) = (route.map_or(NONE, MatchedPath::as_str), response.status());
+            requests.count(route, status);
+            if let Some(method) = method {
+                finish(&span, method, route, status);
+            }
+            response
+        });
+        counted.boxed()
+    }
 }
 
 /// What a trace has of a request, by the names of OpenTelemetry's conventions for HTTP: none of the path, the address or
@@ -120,16 +143,24 @@ fn method(request: &Request) -> &'static str {
     KNOWN.into_iter().find(|known| *known == request.method()).unwrap_or("_OTHER")
 }
 
-/// Has answers say which route of this router they are from, where it lies behind another one.
+/// Has answers say which route of this router they are from.
 pub(crate) fn marked(routes: Router) -> Router {
-    routes.layer(from_fn(mark))
+    routes.layer(Looking(Mark))
 }
 
-async fn mark(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(path) = path {
-        response.extensions_mut().insert(path);
+#[derive(Debug, Clone)]
+struct Mark;
+
+impl Look for Mark {
+    type Seen = Option<MatchedPath>;
+
+    fn before(&self, request: &Request) -> Self::Seen {
+        request.extensions().get().cloned()
     }
-    response
+
+    fn after(&self, path: Self::Seen, response: &mut Response) {
+        if let Some(path) = path {
+            response.extensions_mut().insert(path);
+        }
+    }
 }

@@ -36,7 +36,10 @@ pub(crate) use self::{
     texts::{Elsewhere, Language},
 };
 use self::{assets::Assets, routes::Routes, visit::Pages};
-use crate::{metrics::Latencies, settings::Shown};
+use crate::{
+    metrics::{self, Latencies},
+    settings::Shown,
+};
 
 /// What pages have to know of the server they belong to.
 #[derive(Debug, Clone)]
@@ -77,7 +80,7 @@ pub(crate) fn around(api: Router, site: &Site) -> Router {
     if site.auth.outbox().is_some() {
         outbox::add(&mut routes);
     }
-    routes.finish(pages).merge(assets::routes())
+    routes.finish(pages).merge(metrics::marked(assets::routes()))
 }
 
 /// Says whether a request comes from somebody who looks at pages: its `Accept` names `text/html`.

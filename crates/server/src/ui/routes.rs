@@ -73,7 +73,7 @@ impl Routes {
             }
         };
         let pages = metrics::marked(pages.with_state(state.clone())).fallback(elsewhere);
-        forms.with_state(state).fallback(async move |request: Request| {
+        metrics::marked(forms.with_state(state)).fallback(async move |request: Request| {
             let looks = matches!(*request.method(), Method::GET | Method::HEAD);
             let is_page = looks && wants_page(request.headers());
             answer(if is_page { pages } else { api }, request).await

@@ -63,7 +63,10 @@ pub(crate) fn files(ending: &str) -> Vec<String> {
 
 /// The sources of all crates, as pairs of a path and a text without tests and comments.
 fn sources() -> Vec<(String, String)> {
-    let own = |path: &String| path.contains("/src/") && !path.ends_with("tests.rs");
+    // What others' programs do stands in no reference of ours.
+    let own = |path: &String| {
+        path.contains("/src/") && !path.ends_with("tests.rs") && !path.starts_with("benches/")
+    };
     files(".rs")
         .into_iter()
         .filter(own)
@@ -403,6 +406,31 @@ fn every_metric_stands_in_the_reference() {
     }
     let written = METRICS.iter().map(|metric| metric.name.to_owned());
     assert_eq!(counted, written.collect::<BTreeSet<_>>());
+}
+
+/// The texts that stand last in the lines of a table in the program behind `scripts/bench`.
+fn printed(program: &str, table: &str) -> Vec<String> {
+    let (_, lines) = program.split_once(&format!("\n{table} = ")).expect(table);
+    let lines = lines.lines().skip(1).take_while(|line| line.starts_with("    "));
+    lines.filter_map(|line| line.rsplit('"').nth(1)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_figures_of_the_whole_server_have_the_rows_that_the_script_prints() {
+    let program = text("scripts/bench.d/page.py");
+    for document in ["docs/reference/performance.md", "COMPARE.md"] {
+        let document = text(document);
+        let first = |title: &str| -> Vec<String> {
+            rows(&document, title).into_iter().map(|mut row| row.swap_remove(0)).collect()
+        };
+        assert_eq!(first("ten posts from memory"), printed(&program, "MEMORY"));
+        assert_eq!(first("ten posts from SQLite"), printed(&program, "STORED"));
+    }
+    let reference = text("docs/reference/performance.md");
+    let targets = rows(&reference, "target");
+    let ratios: Vec<_> = printed(&program, "RATIOS");
+    let written = targets.iter().take(ratios.len()).filter_map(|row| row.first().cloned());
+    assert_eq!(written.collect::<Vec<_>>(), ratios);
 }
 
 #[test]

@@ -77,6 +77,10 @@ async fn metrics_count_what_happens_and_name_nobody() {
     // A page, and one of the files it is made of.
     let page = answer(server.request(Method::GET, "/login").header("accept", "text/html")).await;
     assert_eq!(page.status, 200);
+    let file = answer(server.request(Method::GET, "/static/any/style.css")).await;
+    assert_eq!(file.status, 200);
+    // What a form is sent to, asked without one.
+    answer(server.request(Method::GET, "/account/login")).await;
 
     // What is heard of other instances is said from the first look on.
     let begun = Instant::now();
@@ -98,6 +102,8 @@ async fn metrics_count_what_happens_and_name_nobody() {
         (r#"countersign_requests_total{route="/me",status="4xx"}"#, 1.0),
         (r#"countersign_requests_total{route="/posts/{id}",status="2xx"}"#, 1.0),
         (r#"countersign_requests_total{route="/metrics",status="2xx"}"#, asked),
+        (r#"countersign_requests_total{route="/static/{version}/{name}",status="2xx"}"#, 1.0),
+        (r#"countersign_requests_total{route="/account/login",status="3xx"}"#, 1.0),
         (r#"countersign_requests_total{route="none",status="4xx"}"#, 1.0),
         (r#"countersign_request_seconds_count{kind="login"}"#, 1.0),
         (r#"countersign_request_seconds_count{kind="refresh"}"#, 1.0),
