@@ -57,7 +57,11 @@ mod several;
 #[cfg(test)]
 mod slips;
 #[cfg(test)]
+mod systemd;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
