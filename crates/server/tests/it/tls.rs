@@ -309,25 +309,37 @@ async fn keys_of_every_usual_form_are_served_with() {
     }
 }
 
-/// Starts `dev --tls dev` whose data lie in this folder, and gives what it printed.
-fn dev(data: &Path, printed: &Path) -> (Server, String) {
+/// Starts `dev` whose data lie in this folder, and which prints into this file.
+fn start_dev(data: &Path, printed: &Path, more: &[&str]) -> Server {
     let clean = countersign();
     let mut command = Command::new("sh");
     command.args(["-c", r#"exec "$@" >"$0""#]).arg(printed).arg(clean.get_program());
-    command.args(["dev", "--tls", "dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).args(more);
     for (name, _) in clean.get_envs() {
         command.env_remove(name);
     }
-    let server = Server::start(command);
+    Server::start(command)
+}
+
+/// What was printed, once all of it is there.
+fn until_printed(printed: &Path, all: impl Fn(&str) -> bool) -> String {
     let begun = Instant::now();
     loop {
-        let banner = std::fs::read_to_string(printed).expect("what it printed");
-        if banner.matches("curl --cacert ").count() == 3 && banner.ends_with("\n\n") {
-            return (server, banner);
+        let text = std::fs::read_to_string(printed).expect("what it printed");
+        if all(&text) {
+            return text;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{banner}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{text}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Starts `dev --tls dev`, and gives what it printed.
+fn dev(data: &Path, printed: &Path) -> (Server, String) {
+    let server = start_dev(data, printed, &["--tls", "dev"]);
+    let all = |text: &str| text.matches("curl --cacert ").count() == 3 && text.ends_with("\n\n");
+    let banner = until_printed(printed, all);
+    (server, banner)
 }
 
 #[tokio::test]
@@ -376,21 +388,20 @@ async fn the_lines_of_dev_work_over_tls_when_they_are_pasted() {
     assert_ne!(std::fs::read_to_string(&certificate).expect("a certificate"), pem);
 }
 
-#[test]
-fn dev_says_to_programs_which_certificate_to_trust() {
+#[tokio::test]
+async fn dev_says_to_programs_which_certificate_to_trust_and_ends_with_its_terminal() {
     let folder = tempdir().expect("folder");
-    for (more, named) in [(&["--tls", "dev"][..], true), (&[][..], false)] {
-        let mut command = Command::new("timeout");
-        let clean = countersign();
-        // A developer's server ends when its terminal is gone.
-        command.args(["-s", "HUP", "3"]).arg(clean.get_program());
-        command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data-dir"]);
-        let output = command.arg(folder.path()).args(more).output().expect("it runs");
-        let started: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (more, named) in [(&["--json", "--tls", "dev"][..], true), (&["--json"][..], false)] {
+        let printed = folder.path().join("printed");
+        let server = start_dev(&folder.path().join("data"), &printed, more);
+        let started = until_printed(&printed, |text| text.ends_with("}\n"));
+        let started: Value = serde_json::from_str(&started).expect("JSON");
         let path = started["certificate"].as_str();
         assert_eq!(path.is_some(), named, "{started}");
         assert!(path.is_none_or(|path| Path::new(path).is_file()));
-        let scheme = if named { "https://" } else { "http://" };
-        assert!(started["url"].as_str().expect("a URL").starts_with(scheme), "{started}");
+        assert_eq!(started["url"], server.url);
+        assert_eq!(server.url.starts_with("https://"), named);
+        server.signal("-HUP");
+        assert!(!server.stop().success());
     }
 }

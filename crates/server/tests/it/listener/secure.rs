@@ -196,7 +196,8 @@ async fn a_handshake_that_does_not_go_on_is_cut() {
 
 #[tokio::test]
 async fn a_handshake_larger_than_a_head_may_be_is_cut() {
-    let server = Secure::usual().await;
+    let limits = Limits { head: PATIENCE * 2, ..Limits::default() };
+    let server = Secure::start(limits, Rules::default()).await;
     // One hello of 60,000 bytes in records of 16,000, of which the last never comes.
     let mut large = Vec::new();
     for part in 0..3 {
@@ -205,9 +206,7 @@ async fn a_handshake_larger_than_a_head_may_be_is_cut() {
         large.extend(begin);
         large.resize(large.len() + 16_000 - begin.len(), 0);
     }
-    let begun = Instant::now();
-    server.says_plainly_to(&large).await;
-    assert!(begun.elapsed() < Limits::default().head);
+    assert_ne!(server.says_plainly_to(&large).await.first(), Some(&22));
 }
 
 #[tokio::test]
