@@ -103,6 +103,11 @@ pub struct Http {
     /// A second address for `/metrics` alone; without it, `/metrics` answers loopback only.
     #[config(deserialize_with = address)]
     pub metrics_listen: Option<SocketAddr>,
+    /// A file with the server's certificate in PEM, and behind it those between it and its authority: the binary speaks
+    /// TLS on `http.listen` then. SIGHUP has it read again.
+    pub tls_certificate_file: Option<PathBuf>,
+    /// A file with the private key of that certificate in PEM: PKCS#8, PKCS#1 or SEC1, without a passphrase.
+    pub tls_private_key_file: Option<PathBuf>,
 }
 
 /// Section `database`.
@@ -554,6 +559,7 @@ impl Config {
                 "http.metrics_listen: it must differ from http.listen, which is {listen}"
             ));
         }
+        self.http.check_tls()?;
         for origin in &self.http.cors_origins {
             // Compared byte for byte with what browsers send: the form of RFC 6454 §6.2 and no other.
             if origin.parse().is_ok_and(|url: PublicUrl| url.origin() == *origin) {
@@ -580,7 +586,49 @@ impl Config {
     pub(crate) fn effective_public_url(&self) -> Result<PublicUrl, Error> {
         match &self.http.public_url {
             Some(url) => Ok(url.clone()),
-            None => format!("http://{}", self.http.listen).parse().map_err(Error::Configuration),
+            None => self.http.own_url().parse().map_err(Error::Configuration),
+        }
+    }
+}
+
+impl Http {
+    /// The address that the server listens on, as a URL.
+    #[must_use]
+    pub fn own_url(&self) -> String {
+        let scheme = if self.has_tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.listen)
+    }
+
+    /// Says whether the binary speaks TLS with these settings.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls_certificate_file.is_some() && self.tls_private_key_file.is_some()
+    }
+
+    /// Says whether clients reach the server by `https`, be it through a proxy.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().map_or_else(|| self.has_tls(), PublicUrl::is_https)
+    }
+
+    fn check_tls(&self) -> Result<(), String> {
+        let one_without = |one, other| {
+            Err(format!("{one}: it goes together with {other}: set both of them, or none"))
+        };
+        match (&self.tls_certificate_file, &self.tls_private_key_file) {
+            (Some(_), None) => {
+                return one_without("http.tls_certificate_file", "http.tls_private_key_file");
+            }
+            (None, Some(_)) => {
+                return one_without("http.tls_private_key_file", "http.tls_certificate_file");
+            }
+            _ => {}
+        }
+        match &self.public_url {
+            Some(url) if self.has_tls() && !url.is_https() => Err(format!(
+                "http.public_url: the server speaks TLS, and {url} does not begin with https://"
+            )),
+            _ => Ok(()),
         }
     }
 }

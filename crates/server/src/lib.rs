@@ -10,5 +10,6 @@ pub mod listener;
 pub mod metrics;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;
 pub mod trial;
 pub mod ui;

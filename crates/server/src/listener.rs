@@ -1,14 +1,16 @@
-//! Accepts connections and serves HTTP/1.1 on them within fixed bounds.
+//! Accepts connections and serves HTTP/1.1 on them, plain or in TLS, within fixed bounds.
 //!
-//! Every wait of a connection has an end: for its first byte, for the rest of a request's head, between
-//! two requests, and for a client that does not read its answer. What a *request* may take (its body,
+//! Every wait of a connection has an end: for its first byte, for the TLS handshake, for the rest of a request's head,
+//! between two requests, and for a client that does not read its answer. What a *request* may take (its body,
 //! its handler) is bounded in [`limits`](crate::limits), inside the application.
 //!
-//! HTTP/2 is left to a proxy in front.
+//! HTTP/2 is left to a proxy in front: DESIGN.md says why.
 
 mod connection;
+mod handshake;
 mod refusal;
 mod socket;
+mod wire;
 
 use std::{
     future::{Future, poll_fn},
@@ -29,17 +31,20 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+use crate::tls::Tls;
+
 /// What one listener grants its connections.
 ///
 /// `Limits::default()` has the values that operators are promised.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Time from the first byte of a request's head to its last one: 5 s. A connection that sends
-    /// nothing at all has twice as long.
+    /// Time from the first byte of a request's head to its last one, and for a TLS handshake: 5 s. A connection that
+    /// sends nothing at all has twice as long.
     pub head: Duration,
     /// Time that a connection may stay open between two requests: 75 s.
     pub idle: Duration,
-    /// Size of a request's head, request line included: 16 KiB. Larger ones are answered 431.
+    /// Size of a request's head, request line included: 16 KiB. Larger ones are answered 431. A client may not send
+    /// more for a TLS handshake either.
     pub head_bytes: usize,
     /// Connections served at once: 8192, or fewer if the process may open fewer files.
     pub connections: usize,
@@ -62,6 +67,28 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Time that a connection may stay open without a first byte.
+    fn silence(&self) -> Duration {
+        self.idle.min(self.head * 2)
+    }
+}
+
+/// A socket to accept connections on, and what to speak TLS with.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The socket.
+    pub listener: TcpListener,
+    /// Without it, connections are plain.
+    pub tls: Option<Tls>,
+}
+
+impl From<TcpListener> for Endpoint {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+}
+
 /// Files that are not connections: the database, keys, logs, outgoing calls.
 const OTHER_FILES: usize = 128;
 /// As many open files as are ever asked for.
@@ -71,7 +98,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 /// How long a stopping listener looks for connections that the kernel accepted on its behalf.
 const BACKLOG: Duration = Duration::from_millis(50);
 
-/// Serves `app` on `listener` until `stop` resolves and the requests in flight have finished.
+/// Serves `app` on `endpoint` until `stop` resolves and the requests in flight have finished.
 ///
 /// Handlers find the peer's address as [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo). Raises
 /// the process's soft limit on open files. Once `stop` resolves, new connections are refused, answers
@@ -80,13 +107,14 @@ const BACKLOG: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// When the address of `listener` cannot be read. A failed accept is not an error: the loop goes on.
+/// When the address of `endpoint` cannot be read. A failed accept is not an error: the loop goes on.
 pub async fn serve(
-    listener: TcpListener,
+    endpoint: impl Into<Endpoint>,
     app: Router,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let Endpoint { listener, tls } = endpoint.into();
     let address = listener.local_addr()?;
     let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, connections_possible())));
     let limits = Arc::new(limits);
@@ -94,8 +122,9 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let start = |(stream, peer, slot): (TcpStream, SocketAddr, OwnedSemaphorePermit)| {
         let (app, limits, stopped) = (app.clone(), Arc::clone(&limits), stopped.clone());
+        let tls = tls.as_ref().map(Tls::config);
         async move {
-            connection::serve(stream, peer, app, &limits, stopped).await;
+            connection::serve(stream, tls, peer, app, &limits, stopped).await;
             drop(slot);
         }
     };

@@ -432,6 +432,8 @@ mod tests {
             ("http.docs", "true"),
             ("http.pages", "false"),
             ("http.metrics_listen", "127.0.0.1:9001"),
+            ("http.tls_certificate_file", "/etc/countersign/tls.pem"),
+            ("http.tls_private_key_file", "/etc/countersign/tls-key.pem"),
             ("database.url", "postgres://localhost/countersign"),
             ("database.pooler", "true"),
             ("auth.mode", "session"),

@@ -21,11 +21,12 @@ impl CrossSite {
         let origin = public_url.origin();
         let mut own = vec![origin.to_owned()];
         // On loopback the names of this machine stand for each other: the port is the same program.
-        if public_url.is_loopback() && !public_url.is_https() {
+        if public_url.is_loopback() {
+            let scheme = if public_url.is_https() { "https" } else { "http" };
             let port = origin.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
             own.extend(
-                ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}{port}")),
+                ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{scheme}://{host}{port}")),
             );
         }
         Self { own, listed: cors_origins.to_vec() }
@@ -140,13 +141,18 @@ mod tests {
 
     #[test]
     fn on_loopback_the_names_of_this_machine_are_one() {
-        let rule = CrossSite::new(&"http://127.0.0.1:8000".parse().expect("a URL"), &[]);
-        let check = |origin: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ORIGIN, HeaderValue::from_str(origin).expect("header"));
-            rule.check(&Method::POST, &headers, true).is_ok()
-        };
-        assert!(check("http://localhost:8000") && check("http://[::1]:8000"));
-        assert!(!check("http://localhost:8001") && !check("http://evil.localhost:8000"));
+        for (scheme, other) in [("http", "https"), ("https", "http")] {
+            let url = format!("{scheme}://127.0.0.1:8000").parse().expect("a URL");
+            let rule = CrossSite::new(&url, &[]);
+            let check = |scheme: &str, host: &str| {
+                let origin = format!("{scheme}://{host}");
+                let mut headers = HeaderMap::new();
+                headers.insert(ORIGIN, HeaderValue::from_str(&origin).expect("header"));
+                rule.check(&Method::POST, &headers, true).is_ok()
+            };
+            assert!(check(scheme, "localhost:8000") && check(scheme, "[::1]:8000"));
+            assert!(!check(scheme, "localhost:8001") && !check(scheme, "evil.localhost:8000"));
+            assert!(!check(other, "localhost:8000"));
+        }
     }
 }

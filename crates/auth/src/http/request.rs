@@ -138,7 +138,7 @@ impl Service<Request> for Naming {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let Self { mut app, namer } = self.clone();
-        let run = move |request| {
+        let run = move |request: Request| {
             app.call(request).map(|answered| match answered {
                 Ok(response) => response,
                 Err(never) => match never {},

@@ -10,13 +10,13 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use auth::{
-    Auth, AuthBuilder, Clock, MovableClock, OpaqueSecret,
+    Auth, AuthBuilder, Clock, Config, MovableClock, OpaqueSecret,
     keys::{read_secret, weakness},
     roles,
     users::NewUser,
 };
 use axum::Router;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use posts::App;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,9 @@ use crate::{
     clock::{self, parse_offset},
     metrics::Recorder,
     settings::Refusal,
-    telemetry, trial, ui,
+    telemetry,
+    tls::make_own,
+    trial, ui,
 };
 
 /// The file that holds the seeded accounts and marks a data folder as a developer's.
@@ -46,9 +48,19 @@ pub(crate) struct Dev {
     /// Start with the clock moved, ahead or back, such as +2h or -10m; `/dev/clock` moves it on.
     #[arg(long, value_name = "OFFSET", value_parser = parse_offset, allow_hyphen_values = true)]
     clock: Option<i64>,
-    /// Print one JSON object with the address, the accounts, the data folder and the clock.
+    /// Speak TLS, with a certificate for this machine that is made in the data folder.
+    #[arg(long, value_name = "CERTIFICATE")]
+    tls: Option<OwnCertificate>,
+    /// Print one JSON object with the address, the accounts, the data folder, the clock and the certificate.
     #[arg(long)]
     json: bool,
+}
+
+/// Where the certificate of `dev` is from; one of somebody else's is a setting.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OwnCertificate {
+    /// Made on the spot for localhost, 127.0.0.1 and ::1, and kept for ninety days.
+    Dev,
 }
 
 /// An account that `dev` made, with its password: for a developer to log in with.
@@ -66,13 +78,16 @@ struct Started<'a> {
     data_dir: &'a Path,
     /// How far the clock is moved.
     clock: &'a str,
+    /// What clients have to trust, where it was made here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<&'a Path>,
 }
 
 impl Dev {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let settings = self.flags.read()?;
         let shown = settings.shown();
-        let config = settings.into_config()?;
+        let mut config = settings.into_config()?;
         let _telemetry = telemetry::start(&config.log)?;
         if !config.http.listen.ip().is_loopback() {
             return Err(Refusal(format!(
@@ -100,6 +115,10 @@ impl Dev {
         let data_dir = data_dir
             .canonicalize()
             .with_context(|| format!("the data folder {}", data_dir.display()))?;
+        let certificate = match self.tls {
+            Some(OwnCertificate::Dev) => Some(own_certificate(&mut config, &data_dir)?),
+            None => None,
+        };
 
         let hand = MovableClock::default();
         hand.set(self.clock.unwrap_or_default())?;
@@ -108,10 +127,15 @@ impl Dev {
         let instance = instance.showing(shown).publishing(recorder);
         let accounts = seed(&instance.auth, &data_dir).await?;
         let more = routes(&instance.auth, &hand).await?;
-        let (url, offset) = (instance.url()?, clock::text(hand.offset()));
+        let (url, offset) = (instance.url(), clock::text(hand.offset()));
         let started = || {
-            let started =
-                Started { url: &url, accounts: &accounts, data_dir: &data_dir, clock: &offset };
+            let started = Started {
+                url: &url,
+                accounts: &accounts,
+                data_dir: &data_dir,
+                clock: &offset,
+                certificate: certificate.as_deref(),
+            };
             if self.json {
                 output::data(&serde_json::to_string(&started).unwrap_or_default());
             } else {
@@ -120,6 +144,19 @@ impl Dev {
         };
         instance.run(more, true, started).await
     }
+}
+
+/// Has the server speak TLS with a certificate of its own in this folder, and says where it lies.
+fn own_certificate(config: &mut Config, data_dir: &Path) -> anyhow::Result<PathBuf> {
+    if config.http.tls_certificate_file.is_some() {
+        let both = "--tls dev makes a certificate, and http.tls_certificate_file names another: take one of them away";
+        return Err(Refusal(both.to_owned()).into());
+    }
+    let own = make_own(data_dir, write_private)?;
+    config.http.tls_certificate_file = Some(own.certificate.clone());
+    config.http.tls_private_key_file = Some(own.private_key);
+    config.check().map_err(Refusal)?;
+    Ok(own.certificate)
 }
 
 /// How the installation of a developer differs: it sends no mail, and its clock can be moved.
@@ -146,7 +183,7 @@ const LINK: Style = AnsiColor::Cyan.on_default();
 
 /// What a developer reads first: address, accounts, and three lines to paste.
 fn banner(started: &Started<'_>) -> String {
-    let Started { url, accounts, data_dir, clock } = started;
+    let Started { url, accounts, data_dir, clock, certificate } = started;
     let row = |label: &str, text: &str| format!("  {LABEL}{label:<9}{LABEL:#} {text}");
     let link = |path: &str| format!("{LINK}{url}{path}{LINK:#}");
     let mut lines = vec![
@@ -163,24 +200,31 @@ fn banner(started: &Started<'_>) -> String {
     lines.push(row("API", &link("/docs")));
     lines.push(row("mail", &link("/outbox")));
     lines.push(row("data", &data_dir.display().to_string()));
+    if let Some(certificate) = certificate {
+        lines.push(row("TLS", &format!("trust {}", certificate.display())));
+    }
     if *clock != "0s" {
         let behind = clock.strip_prefix('-').map(|behind| format!("{behind} behind"));
         let moved = behind.unwrap_or_else(|| format!("{clock} ahead"));
         lines.push(row("clock", &format!("{moved}; move it at {}", link("/dev/clock"))));
     }
     if let Some(SeededAccount { email, password, .. }) = accounts.first() {
+        let curl = match certificate {
+            Some(path) => format!("curl --cacert {}", output::shell(&path.display().to_string())),
+            None => "curl".to_owned(),
+        };
         let authorization = r#"-H "Authorization: Bearer $TOKEN""#;
         lines.extend([
             String::new(),
             format!("  {TITLE}Log in, write a post, read the posts:{TITLE:#}"),
             String::new(),
             format!(
-                r#"TOKEN=$(curl -s {url}/login --json '{{"email":"{email}","password":"{password}"}}' | grep -o 'eyJ[^"]*')"#
+                r#"TOKEN=$({curl} -s {url}/login --json '{{"email":"{email}","password":"{password}"}}' | grep -o 'eyJ[^"]*')"#
             ),
             format!(
-                r#"curl {url}/posts {authorization} --json '{{"title":"Hello","content":"My first post"}}'"#
+                r#"{curl} {url}/posts {authorization} --json '{{"title":"Hello","content":"My first post"}}'"#
             ),
-            format!("curl {url}/posts {authorization}"),
+            format!("{curl} {url}/posts {authorization}"),
         ]);
     }
     lines.push(String::new());

@@ -20,9 +20,12 @@ use tokio::{
 
 use crate::{
     app,
-    cli::{output, unfit},
+    cli::{
+        certificate::{self, Certificate},
+        output, systemd, unfit,
+    },
     limits::{self, Hosts, Rules},
-    listener::{self, Limits},
+    listener::{self, Endpoint, Limits},
     metrics::{self, Latencies, Recorder, To},
     settings::{Refusal, Shown},
     telemetry,
@@ -32,6 +35,7 @@ use crate::{
 /// A server that has its socket and its storage and is about to accept connections.
 pub(crate) struct Instance {
     listener: TcpListener,
+    certificate: Option<Certificate>,
     pub(crate) auth: Auth,
     settings: Vec<Shown>,
     latencies: Arc<Latencies>,
@@ -60,13 +64,14 @@ impl Instance {
             None => None,
         };
         config.http.listen = listener.local_addr()?;
+        let certificate = Certificate::load(&config.http)?;
         if config.database.url.is_none() {
             make_private_folder(data_dir)?;
             config.database.url = Some(format!("sqlite://{}", database_file(data_dir).display()));
         }
         let auth = adapt(Auth::builder(config)).build().await?;
         let (settings, latencies) = (Vec::new(), Arc::default());
-        Ok(Self { listener, auth, settings, latencies, recorder: None, metrics })
+        Ok(Self { listener, certificate, auth, settings, latencies, recorder: None, metrics })
     }
 
     /// Publishes what this recorder has.
@@ -82,26 +87,45 @@ impl Instance {
     }
 
     /// Where this server is reached.
-    pub(crate) fn url(&self) -> anyhow::Result<String> {
-        Ok(format!("http://{}", self.listener.local_addr()?))
+    pub(crate) fn url(&self) -> String {
+        self.auth.config().http.own_url()
     }
 
     /// Serves until SIGTERM or SIGINT; `started` runs when connections are accepted.
+    ///
+    /// SIGHUP has the certificate read again, but ends a developer's server: its terminal is gone.
     pub(crate) async fn run(
         self,
         more: Router,
         is_dev: bool,
         started: impl FnOnce(),
     ) -> anyhow::Result<()> {
-        let (url, app) = (self.url()?, self.app(more, is_dev));
+        let (url, app) = (self.url(), self.app(more, is_dev));
         let stop = told_to_stop()?;
+        let told = (!is_dev).then(|| signal(SignalKind::hangup())).transpose()?;
         if let Some(metrics) = &self.metrics {
             output::talk(&format!("metrics at http://{}/metrics", metrics.local_addr()?));
         }
         // The socket listens since it was bound: who connects from here on is served.
         output::talk(&format!("listening on {url}"));
+        systemd::ready(&format!("listening on {url}"));
         started();
-        self.serve(app, stop).await
+        let certificate = self.certificate.clone();
+        let kept = async {
+            match told {
+                Some(told) => certificate::keep(told, certificate).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stop = async {
+            stop.await;
+            systemd::stopping();
+        };
+        tokio::select! {
+            served = self.serve(app, stop) => served,
+            never = kept => match never {},
+            never = systemd::beat() => match never {},
+        }
     }
 
     /// All that is served, in its rules: the routes of an installation, what a command adds, and the pages.
@@ -129,7 +153,9 @@ impl Instance {
             };
             app = ui::around(app, &site);
         }
-        let https = http.public_url.as_ref().is_some_and(PublicUrl::is_https);
+        // A browser would keep to it for everything else that is served under the names of this machine.
+        let is_https = |url: &PublicUrl| url.is_https() && !url.is_loopback();
+        let https = http.public_url.as_ref().is_some_and(is_https);
         let hosts = if is_dev { Hosts::Loopback } else { Hosts::Any };
         let rules = Rules { hosts, https, ..Rules::default() };
         let app = metrics::counted(limits::wrap(app, rules), http);
@@ -155,7 +181,8 @@ impl Instance {
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let beside = self.metrics_app();
-        let Self { listener, auth, recorder, metrics, .. } = self;
+        let Self { listener, certificate, auth, recorder, metrics, .. } = self;
+        let endpoint = Endpoint { listener, tls: certificate.map(|certificate| certificate.tls) };
         let (told, mut heard) = watch::channel(());
         let main = async {
             let stop = async {
@@ -163,7 +190,7 @@ impl Instance {
                 // Whoever serves metrics hears it as this end is dropped.
                 drop(told);
             };
-            listener::serve(listener, app, Limits::default(), stop).await
+            listener::serve(endpoint, app, Limits::default(), stop).await
         };
         let metrics = async {
             let Some(metrics) = metrics else { return Ok(()) };

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod certificate;
 mod completions;
 mod config;
 mod db;
@@ -15,10 +16,11 @@ mod key;
 mod mail;
 mod man;
 mod migrate;
-mod output;
+pub(crate) mod output;
 mod report;
 mod serve;
 mod snippet;
+mod systemd;
 pub(crate) mod token;
 mod unfit;
 mod user;

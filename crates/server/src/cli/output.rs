@@ -48,6 +48,15 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     }
 }
 
+/// A text as one word of a shell.
+pub(crate) fn shell(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,=".contains(&byte);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// A text of somebody else as it may be shown: what would move the cursor, or turn the direction of reading, as the
 /// escape that JSON has for it.
 pub(crate) fn harmless(text: &str) -> String {

@@ -14,8 +14,9 @@ use auth::{
 };
 
 use crate::{
-    cli::{dev::ACCOUNTS_FILE, instance::database_file},
+    cli::{certificate, dev::ACCOUNTS_FILE, instance::database_file},
     telemetry,
+    tls::Fault,
 };
 
 /// Something with which `serve` does not start.
@@ -44,10 +45,12 @@ pub(crate) fn unfit(config: &Config, data_dir: &Path, allow_plain_keys: bool) ->
         &keys.previous_master_key_file,
         &config.mail.password_file,
         &config.webhooks.secret_file,
+        &config.http.tls_private_key_file,
     ];
     let files = keys.secret_file.iter().chain(others.into_iter().flatten());
     let mut found: Vec<Unfit> = files.filter_map(|path| shared_file(path)).collect();
     found.extend(file_faults(config).into_iter().map(Unfit::from));
+    found.extend(tls_faults(config));
     found.extend(plain_http(config));
     found.extend(no_limits(config));
     found.extend(telemetry::filter(&config.log).err().map(|refusal| Unfit {
@@ -145,6 +148,13 @@ impl From<FileFault> for Unfit {
     }
 }
 
+/// What is wrong with the certificate and its key.
+fn tls_faults(config: &Config) -> Option<Unfit> {
+    let Fault { finding, mend } = certificate::files(&config.http)?.read().err()?;
+    let means = "no connection can be served with it";
+    Some(Unfit { check: "tls_certificate", finding, means, mend })
+}
+
 fn plain_http(config: &Config) -> Option<Unfit> {
     let unfit = |finding, means, mend: &str| {
         Some(Unfit { check: "public_url", finding, means, mend: mend.to_owned() })
@@ -154,7 +164,7 @@ fn plain_http(config: &Config) -> Option<Unfit> {
         Some(url) if !url.is_https() && !url.is_loopback() => unfit(
             format!("http.public_url is {url}: passwords and tokens would travel in the clear"),
             "whoever is on the way reads them, and is the user",
-            "put TLS in front and set it to the https:// address",
+            "put TLS in front, or set http.tls_certificate_file, and set it to the https:// address",
         ),
         None if !listen.ip().is_loopback() => unfit(
             format!(

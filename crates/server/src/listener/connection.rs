@@ -5,6 +5,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,16 +29,18 @@ use tokio::{
     sync::watch,
     time::{Instant, Sleep, sleep_until, timeout},
 };
+use tokio_rustls::rustls::ServerConfig;
 use tower::Service;
 
 use super::{
-    Limits, refusal,
+    Limits, handshake, refusal,
     socket::{Phase, Pulse, Socket, State, Watched},
+    wire::{Stream, Wire},
 };
 
 /// How long an idle connection stays open after the listener was told to stop, so that a request which
 /// is already on its way is answered and not lost.
-const LAST_CALL: Duration = Duration::from_millis(200);
+pub(super) const LAST_CALL: Duration = Duration::from_millis(200);
 /// How long, and how much, a client that was refused may go on sending before the connection is closed.
 /// Closing while it sends makes the kernel send a reset, which can destroy the answer before it is read
 /// (RFC 9112 §9.6).
@@ -58,9 +61,10 @@ enum End {
     Cut,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, in TLS if there is a certificate for it.
 pub(super) async fn serve(
     stream: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
     peer: SocketAddr,
     app: Router,
     limits: &Limits,
@@ -71,6 +75,17 @@ pub(super) async fn serve(
         return;
     }
     let pulse = Pulse::new();
+    let stream = match tls {
+        None => Stream::Plain(Wire::new(stream, pulse.clone())),
+        Some(config) => {
+            let told = stopped.clone();
+            // Boxed, so that a connection without TLS is no larger for it.
+            let secure = handshake::secure(stream, config, pulse.clone(), peer, limits, told);
+            let Some(stream) = Box::pin(secure).await else { return };
+            pulse.enter(Phase::Fresh);
+            stream
+        }
+    };
     let mut builder = http1::Builder::new();
     builder
         .half_close(true)
@@ -121,7 +136,13 @@ pub(super) async fn serve(
     let state = *pulse.lock();
     let readable = state.blocked.is_none() && !state.unflushed;
     match end {
-        End::Cut | End::Check => return,
+        End::Cut | End::Check => {
+            // In TLS an end that is not announced could be anybody's doing.
+            if stream.is_tls() && readable {
+                let _ = timeout(LINGER.0, stream.shutdown()).await;
+            }
+            return;
+        }
         End::Late if readable => send(&mut stream, refusal::head_timeout()).await,
         End::Late => {}
         End::Done(Ok(())) => {}
@@ -212,7 +233,7 @@ impl Watchdog<'_> {
         let (time, end) = match state.phase {
             Phase::Busy => return None,
             Phase::Head => return Some((state.since + head, End::Late)),
-            Phase::Fresh => (idle.min(head * 2), End::Cut),
+            Phase::Fresh => (self.limits.silence(), End::Cut),
             Phase::Between => (idle.min(head), End::Check),
             Phase::Idle => (idle, End::Cut),
         };
@@ -225,18 +246,23 @@ impl Watchdog<'_> {
 }
 
 /// Writes a short answer if the client takes it.
-async fn send(stream: &mut TcpStream, answer: Bytes) {
+pub(super) async fn send(stream: &mut Stream, answer: Bytes) {
     // An error is the client's own: it is gone.
-    let _ = timeout(LINGER.0, stream.write_all(&answer)).await;
+    let _ = timeout(LINGER.0, async {
+        stream.write_all(&answer).await?;
+        stream.flush().await
+    })
+    .await;
 }
 
 /// Closes a connection so that the client can read what was written last.
-async fn close(mut stream: TcpStream, ended: bool) {
-    if stream.shutdown().await.is_err() || ended {
+pub(super) async fn close(mut stream: Stream, ended: bool) {
+    let shut = timeout(LINGER.0, stream.shutdown()).await;
+    if !matches!(shut, Ok(Ok(()))) || ended {
         return;
     }
     let rest = async {
-        let mut rest = stream.take(LINGER.1);
+        let mut rest = stream.into_tcp().take(LINGER.1);
         let mut sink = vec![0; LEAST_BUFFER];
         while matches!(rest.read(&mut sink).await, Ok(1..)) {}
     };

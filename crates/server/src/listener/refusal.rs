@@ -18,6 +18,12 @@ pub(super) fn bad_request() -> Bytes {
     answer(StatusCode::BAD_REQUEST, "bad_request", "this is not a request of HTTP/1.1")
 }
 
+/// The answer to a request without TLS, where TLS is spoken. What it carried was readable on its way: it is not redirected,
+/// so that whoever sent it finds out.
+pub(super) fn tls_required() -> Bytes {
+    answer(StatusCode::BAD_REQUEST, "tls_required", "this port speaks TLS: ask it with https://")
+}
+
 /// Our answer in place of one that hyper gives on its own to a head it does not accept.
 ///
 /// Such an answer is recognised by having no body and nothing that every answer of ours has.

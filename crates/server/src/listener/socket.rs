@@ -11,11 +11,10 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::Instant,
 };
 
-use super::refusal;
+use super::{refusal, wire::Stream};
 
 /// Where a connection stands between two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +90,8 @@ impl Pulse {
         }
     }
 
-    fn wrote(&self, progress: bool) {
+    /// Notes whether the client took something of what was to be written.
+    pub(super) fn wrote(&self, progress: bool) {
         let mut state = self.lock();
         state.blocked = match (progress, state.blocked) {
             (true, _) => None,
@@ -101,22 +101,22 @@ impl Pulse {
     }
 }
 
-/// A TCP stream that tells a [`Pulse`] what passes, and gives hyper's own refusals a body.
+/// A stream that tells a [`Pulse`] what is read, and gives hyper's own refusals a body.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     pulse: Pulse,
     /// What is written in place of a refusal of hyper's.
     instead: Bytes,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, pulse: Pulse) -> Self {
+    pub(super) fn new(stream: Stream, pulse: Pulse) -> Self {
         Self { stream, pulse, instead: Bytes::new() }
     }
 
     /// The stream, for the end of the connection.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Stream {
         self.stream
     }
 
@@ -180,13 +180,8 @@ impl AsyncWrite for Socket {
         {
             return Poll::Ready(Ok(only.len()));
         }
-        let result = match self.poll_instead(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
-        self.pulse.wrote(result.is_ready());
-        result
+        ready!(self.poll_instead(cx))?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -195,13 +190,10 @@ impl AsyncWrite for Socket {
 
     /// hyper calls this when nothing is left in its own buffer.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.instead.is_empty() {
-            let result = self.poll_instead(cx);
-            self.pulse.wrote(result.is_ready());
-            ready!(result)?;
-        }
+        ready!(self.poll_instead(cx))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.pulse.lock().unflushed = false;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     /// hyper calls this when it is done; the connection is then closed by our own rules.

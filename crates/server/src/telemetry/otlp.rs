@@ -70,7 +70,10 @@ impl Traces {
             metadata.target().starts_with("countersign")
                 && (metadata.target() == metrics::REQUESTS || context.lookup_current().is_some())
         });
-        OpenTelemetryLayer::new(tracer).with_location(false).with_threads(false).with_filter(ours.with_max_level_hint(Level::DEBUG))
+        OpenTelemetryLayer::new(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(ours.with_max_level_hint(Level::DEBUG))
     }
 }
 

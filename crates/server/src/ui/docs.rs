@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
-use auth::{Auth, config::PublicUrl, openapi::Document};
+use auth::{Auth, openapi::Document};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -45,8 +45,7 @@ pub fn document(auth: &Auth, is_dev: bool) -> Value {
         trial::openapi(&mut document);
     }
     limits::openapi(&mut document, is_dev);
-    let is_https = auth.config().http.public_url.as_ref().is_some_and(PublicUrl::is_https);
-    let cookie = if is_https { "__Host-session" } else { "session" };
+    let cookie = if auth.config().http.is_https() { "__Host-session" } else { "session" };
     document.finish("Countersign", env!("CARGO_PKG_VERSION"), cookie)
 }
 

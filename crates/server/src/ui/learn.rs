@@ -40,7 +40,7 @@ struct Lesson<'a> {
 async fn learn(visit: Visit) -> Response {
     let (site, frame) = (visit.site(), &visit.frame);
     let config = site.auth.config();
-    let listens = || format!("http://{}", config.http.listen).parse().ok();
+    let listens = || config.http.own_url().parse().ok();
     let Some(own): Option<PublicUrl> = config.http.public_url.clone().or_else(listens) else {
         return visit.go_to("/");
     };

@@ -1,6 +1,7 @@
 //! The listener and the rules around the application, as raw sockets meet them.
 
 mod rules;
+mod secure;
 mod smuggling;
 
 use std::{
@@ -21,7 +22,7 @@ use countersign_server::{
     listener::{Limits, serve},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
@@ -75,11 +76,13 @@ impl Server {
     }
 }
 
-struct Client(TcpStream);
+/// A client, plain or in TLS.
+struct Client<S = TcpStream>(S);
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         timeout(PATIENCE, self.0.write_all(bytes.as_ref())).await.unwrap().unwrap();
+        timeout(PATIENCE, self.0.flush()).await.unwrap().unwrap();
     }
 
     /// What the server sends until it closes the connection; a reset is a failure.

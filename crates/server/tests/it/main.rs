@@ -59,9 +59,13 @@ mod slips;
 #[cfg(test)]
 mod snippet;
 #[cfg(test)]
+mod systemd;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod token;
 #[cfg(test)]

@@ -229,6 +229,7 @@ async fn the_document_has_every_code_of_the_reference_with_its_status() {
         "key_refused",        // the same
         "keys_unavailable",   // of an API that fetches the issuer's keys
         "method_not_allowed", // of a method that no document has
+        "tls_required",       // of a port that speaks TLS, asked without
         "token_too_old",      // of a verifier that asks for it
         "unauthorized",       // of an application's own routes
     ];

@@ -185,9 +185,23 @@ impl Server {
 
     /// Asks the process to stop: SIGTERM.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        self.signal("-TERM");
         self.child.wait().expect("it ends")
+    }
+
+    /// Sends the process a signal, such as `-HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
+    }
+
+    /// Waits until the process has written this to stderr.
+    pub(crate) async fn until_it_says(&self, said: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(said) {
+            assert!(begun.elapsed() < PATIENCE, "it never said {said:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use auth::{
     Auth, Clock, Config,
     checkup::{Checkup, ClockDifference, DeliveriesFound, KeysFound, LogFound},
-    config::PublicUrl,
+    config::{Http, PublicUrl},
     mail::{Mailer, Templates},
     storage::{Condition, Engine},
     users::Email,
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     cli::{
+        certificate,
         dev::{ACCOUNTS_FILE, seeded_accounts},
         instance::database_file,
         unfit::{Unfit, database_files, seeded_account, unfit},
@@ -72,6 +73,17 @@ pub(super) struct Disk {
     pub(super) files: Option<u64>,
 }
 
+/// The certificate that a server speaks TLS with.
+#[derive(Debug, Clone)]
+pub(super) struct CertificateFound {
+    pub(super) path: PathBuf,
+    /// From when to when it is good.
+    pub(super) valid: (Timestamp, Timestamp),
+    /// Where browsers look for the server.
+    pub(super) host: String,
+    pub(super) names_host: bool,
+}
+
 /// All that is known of an installation.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -85,6 +97,7 @@ pub(super) struct Facts {
     pub(super) folders: Vec<Place>,
     /// Files with a password or a secret that others can read, beside those that `serve` refuses.
     pub(super) shared: Vec<Place>,
+    pub(super) certificate: Known<CertificateFound>,
     pub(super) disk: Known<Disk>,
     pub(super) database: Known<Engine>,
     pub(super) tables: Known<Condition>,
@@ -161,6 +174,7 @@ impl Doctor {
             data_dir: place(data_dir),
             folders: folders(&config, &files),
             shared,
+            certificate: certificate_found(&config.http),
             disk: disk(files.first()),
             database: opened.as_ref().map(Checkup::engine).map_err(Clone::clone),
             tables: Err(not_reached.clone()),
@@ -269,6 +283,7 @@ fn folders(config: &Config, database: &[PathBuf]) -> Vec<Place> {
         &keys.master_key_file,
         &config.mail.password_file,
         &config.webhooks.secret_file,
+        &config.http.tls_private_key_file,
     ];
     let files = named.into_iter().flatten().chain(&keys.secret_file).chain(database.first());
     let mut folders: Vec<PathBuf> = files
@@ -280,6 +295,23 @@ fn folders(config: &Config, database: &[PathBuf]) -> Vec<Place> {
     folders.sort();
     folders.dedup();
     folders.iter().filter_map(|folder| place(folder)).collect()
+}
+
+/// The certificate, if there is one that can be used; why it cannot, `serve` says too.
+fn certificate_found(http: &Http) -> Known<CertificateFound> {
+    let none = || {
+        Unknown::Skipped(
+            "the server has no certificate: TLS is for a proxy in front of it".to_owned(),
+        )
+    };
+    let files = certificate::files(http).ok_or_else(none)?;
+    let identity = files.read().map_err(|fault| Unknown::Failed(fault.finding))?;
+    let host = match &http.public_url {
+        Some(url) => url.host().to_owned(),
+        None => http.listen.ip().to_string(),
+    };
+    let (names_host, valid) = (identity.names(&host), identity.valid);
+    Ok(CertificateFound { path: files.certificate, valid, host, names_host })
 }
 
 /// What is free where the SQLite file lies, or will.

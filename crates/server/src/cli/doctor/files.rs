@@ -1,6 +1,7 @@
 //! Checks of what lies on this machine.
 
 use super::{Facts, Finding, or_ok};
+use crate::cli::certificate::{SOON, date};
 
 const MIB: u64 = 1024 * 1024;
 /// With less than this nothing is written any more soon.
@@ -54,6 +55,43 @@ pub(super) fn file_modes(facts: &Facts) -> Vec<Finding> {
         ));
     }
     or_ok(found, || "files and folders are their owner's alone".to_owned())
+}
+
+pub(super) fn tls_certificate(facts: &Facts) -> Vec<Finding> {
+    let refused = facts.unfit_for("tls_certificate");
+    if !refused.is_empty() {
+        return refused;
+    }
+    let found = match &facts.certificate {
+        Ok(found) => found,
+        Err(unknown) => return Finding::unknown(unknown),
+    };
+    let (path, (from, until), host) = (found.path.display(), found.valid, &found.host);
+    let mut findings = Vec::new();
+    let refuse = "clients that check it refuse the connection";
+    if facts.now > until {
+        let finding = format!("the certificate in {path} has run out at {}", date(until));
+        let mend = "renew it, put it into its place, and run: systemctl reload countersign, or send SIGHUP";
+        findings.push(Finding::failure(finding, refuse, mend));
+    } else if until.seconds() - facts.now.seconds() < SOON {
+        findings.push(Finding::warning(
+            format!("the certificate in {path} runs out at {}", date(until)),
+            "clients that check it refuse the connection from then on",
+            "look at what should have renewed it; a running server reads it again at SIGHUP",
+        ));
+    }
+    if facts.now < from {
+        let finding = format!("the certificate in {path} is good from {} on", date(from));
+        findings.push(Finding::failure(finding, refuse, "look at the clock of this machine"));
+    }
+    if !found.names_host {
+        findings.push(Finding::warning(
+            format!("the certificate in {path} is not made out to {host}"),
+            "browsers refuse the connection, unless a proxy in front has a certificate of its own",
+            format!("have one issued for {host}, or set http.public_url to a name that is in it"),
+        ));
+    }
+    or_ok(findings, || format!("the certificate is good for {host} until {}", date(until)))
 }
 
 pub(super) fn disk_space(facts: &Facts) -> Vec<Finding> {

@@ -99,6 +99,7 @@ checks! {
     "files":
         secret_strength(files::secret_strength) "secrets and keys in files that can be guessed, or not be read";
         file_modes(files::file_modes) "files and folders that others on the machine can read or change";
+        tls_certificate(files::tls_certificate) "a certificate that cannot be used, that has run out or soon will, or that is not made out to `http.public_url`";
         disk_space(files::disk_space) "a disk that is full, or soon will be";
     "database":
         database(database::database) "a database that cannot be reached";

@@ -25,9 +25,9 @@ pub(super) fn public_url(facts: &Facts) -> Vec<Finding> {
         None => vec![Finding::warning(
             "http.public_url is not set",
             format!(
-                "cookies, the cross-site check and links in letters follow http://{}, which only browsers on this \
-                 machine can use",
-                http.listen
+                "cookies, the cross-site check and links in letters follow {}, which only browsers on this machine \
+                 can use",
+                http.own_url()
             ),
             "set http.public_url to the address in the browser, such as \"https://auth.example.com\"",
         )],

@@ -12,7 +12,7 @@ use jwt::{Algorithm, Timestamp};
 
 use super::{
     CHECKS, Facts, Finding, Outcome, Report,
-    facts::{Disk, Place as Folder, Unknown},
+    facts::{CertificateFound, Disk, Place as Folder, Unknown},
     probe::Probed,
     shown,
 };
@@ -71,6 +71,12 @@ fn sound() -> Facts {
         data_dir: Some(folder("/data", 0o700)),
         folders: vec![folder("/etc/countersign", 0o755), folder("/tmp", 0o1777)],
         shared: Vec::new(),
+        certificate: Ok(CertificateFound {
+            path: "/etc/countersign/tls.pem".into(),
+            valid: (at(-DAY), at(60 * DAY)),
+            host: "auth.example.com".to_owned(),
+            names_host: true,
+        }),
         disk: Ok(Disk { folder: "/data".into(), bytes: 10 << 30, files: Some(1_000_000) }),
         database: Ok(Engine::Postgres),
         tables: Ok(Condition::Current),
@@ -108,6 +114,10 @@ fn keys(facts: &mut Facts) -> &mut KeysFound {
 
 fn seen(facts: &mut Facts) -> &mut Seen {
     &mut facts.probed.as_mut().expect("an answer").seen
+}
+
+fn certificate(facts: &mut Facts) -> &mut CertificateFound {
+    facts.certificate.as_mut().expect("a certificate")
 }
 
 fn deliveries(facts: &mut Facts) -> &mut DeliveriesFound {
@@ -225,6 +235,23 @@ const BREAKS: &[Break] = {
         }),
         ("file_modes", Failure, "all others can write into /k", |facts| {
             facts.folders = vec![Folder { path: "/k".into(), mode: 0o777 }];
+        }),
+        ("tls_certificate", Failure, "cannot be read", |facts| {
+            facts.config.http.tls_certificate_file = Some("/no/such/certificate".into());
+            facts.config.http.tls_private_key_file = Some("/no/such/key".into());
+            refuse(facts);
+        }),
+        ("tls_certificate", Failure, "has run out at 2027-01-15T07:59:59Z", |facts| {
+            certificate(facts).valid.1 = at(-1);
+        }),
+        ("tls_certificate", Warning, "runs out at 2027-01-28", |facts| {
+            certificate(facts).valid.1 = at(13 * DAY);
+        }),
+        ("tls_certificate", Failure, "is good from 2027-01-15T08:00:01Z on", |facts| {
+            certificate(facts).valid.0 = at(1);
+        }),
+        ("tls_certificate", Warning, "not made out to auth.example.com", |facts| {
+            certificate(facts).names_host = false;
         }),
         ("disk_space", Failure, "9 MiB are free", |facts| {
             facts.disk.as_mut().expect("a disk").bytes = 9 << 20;

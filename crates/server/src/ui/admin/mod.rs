@@ -24,6 +24,7 @@ use super::{
     routes::Routes,
     visit::{Frame, Pages, Visit},
 };
+use crate::cli::output::shell;
 
 pub(super) fn add(routes: &mut Routes) {
     overview::add(routes);
@@ -105,7 +106,7 @@ impl Console {
         let http = &self.admin.auth().config().http;
         let base = match &http.public_url {
             Some(url) => url.as_str().to_owned(),
-            None => format!("http://{}", http.listen),
+            None => http.own_url(),
         };
         let mut curl = String::from("curl");
         if method != "GET" {
@@ -139,15 +140,6 @@ impl<T> Default for Listed<T> {
 struct Same {
     command: Option<String>,
     curl: String,
-}
-
-/// A text as one word of a shell.
-fn shell(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,=".contains(&byte);
-    match !text.is_empty() && text.bytes().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 /// JSON in ASCII alone: what somebody copies into a terminal is what is seen, whatever a name consists of.
