@@ -7,6 +7,7 @@ Exit code: 0 all is as expected, 1 something is not, or a program did not start.
 """
 
 import base64
+import http.client
 import json
 import os
 import secrets
@@ -135,6 +136,13 @@ def checks(binary, server, account, secret, page):
     yield "no token", status == 401 and headers["WWW-Authenticate"] == "Bearer"
     status, _, body = answer(token)
     yield "good", status == 200 and json.loads(body) == {"sub": says["sub"]} and says["iss"] == ISSUER
+    twice = http.client.HTTPConnection(page.split("/")[2], timeout=30)
+    twice.putrequest("GET", "/")
+    for _ in range(2):
+        twice.putheader("Authorization", f"Bearer {token}")
+    twice.endheaders()
+    yield "two headers", twice.getresponse().status == 400
+    twice.close()
     head, _, signature = token.split(".")
     forged = part({**says, "roles": ["admin"]})
     yield "tampered", refused(f"{head}.{forged}.{signature}")

@@ -85,6 +85,11 @@ func CallerOf(r *http.Request) *Caller { return r.Context().Value(callerKey{}).(
 // Protect puts the check in front of a handler.
 func Protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header.Values("Authorization")) > 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_request"`)
+			http.Error(w, "more than one Authorization header", http.StatusBadRequest)
+			return
+		}
 		found := bearer.FindStringSubmatch(r.Header.Get("Authorization"))
 		if found == nil || len(found[1]) > 8<<10 {
 			w.Header().Set("WWW-Authenticate", "Bearer")

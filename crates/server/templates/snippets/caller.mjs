@@ -31,6 +31,9 @@ const withoutKeys = ["ERR_JOSE_GENERIC", "ERR_JWKS_INVALID", "ERR_JWKS_TIMEOUT"]
 export async function caller(request, response, next) {
   const refuse = (status, detail, name, value) =>
     response.status(status).set(name, value).type("application/problem+json").send(JSON.stringify({ status, detail }));
+  if (request.headersDistinct.authorization?.length > 1) {
+    return refuse(400, "more than one Authorization header", "WWW-Authenticate", 'Bearer error="invalid_request"');
+  }
   const [, token] = /^bearer +(\S+)$/i.exec(request.get("authorization") ?? "") ?? [];
   if (!token) return refuse(401, "this wants a token", "WWW-Authenticate", "Bearer");
   try {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import jwt
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 from fastapi.security import OAuth2PasswordBearer
 {% if let Some(file) = api.secret_file %}
 # The server's own secret: whoever has it can also make tokens. It is the bytes of the file without the newline at its end.
@@ -21,7 +21,10 @@ KEYS = jwt.PyJWKClient({{ api.key_set.quoted() }}, timeout=5)
 bearer = OAuth2PasswordBearer({{ api.login.quoted() }})
 
 
-def caller(token: Annotated[str, Depends(bearer)]) -> dict:
+def caller(request: Request, token: Annotated[str, Depends(bearer)]) -> dict:
+    if len(request.headers.getlist("authorization")) > 1:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
+        raise HTTPException(400, "more than one Authorization header", challenge)
     try:
         read = jwt.decode_complete(
             token,
