@@ -51,6 +51,8 @@ mod moving;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod process;
