@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 pub mod doctor;
 mod flags;
+mod health;
 mod installation;
 mod instance;
 mod key;
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::Demo),
     /// Start the server for production.
     Serve(serve::Serve),
+    /// Ask a server whether it is ready, as containers and monitors do.
+    Health(health::Health),
     /// Look at an installation, and say what is wrong with it and how to mend it.
     Doctor(Box<doctor::Doctor>),
     /// Look at the letters, and send one to try the mail server.
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
             Command::Dev(dev) => dev.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Health(health) => health.run().await,
             Command::Doctor(doctor) => doctor.run().await,
             Command::Mail(mail) => mail.run().await,
             Command::Webhook(webhook) => webhook.run().await,

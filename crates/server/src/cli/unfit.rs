@@ -3,7 +3,7 @@
 use std::{
     fmt,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use auth::{
@@ -101,6 +101,9 @@ pub(crate) fn database_files(config: &Config, data_dir: &Path) -> Vec<PathBuf> {
 pub(crate) fn shared_file(path: &Path) -> Option<Unfit> {
     let metadata = std::fs::metadata(path).ok()?;
     let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0o040 && is_credential(path) {
+        return None;
+    }
     let path = path.display();
     (metadata.is_file() && mode & 0o077 != 0).then(|| Unfit {
         check: "file_modes",
@@ -108,6 +111,21 @@ pub(crate) fn shared_file(path: &Path) -> Option<Unfit> {
         means: "whoever has an account on this machine has what is in it",
         mend: format!("run: chmod 600 {path}"),
     })
+}
+
+/// Whether systemd hands this file to the service (`LoadCredential=`). It lets the user of the service in by an access
+/// control list, of which the mode shows the widest right as that of the group; the folder is closed to all others.
+fn is_credential(path: &Path) -> bool {
+    let named = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let mut folders = named.into_iter().chain([PathBuf::from("/run/credentials")]);
+    let Some(folder) = folders.find(|folder| path.starts_with(folder)) else {
+        return false;
+    };
+    let inside = path
+        .strip_prefix(&folder)
+        .is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))));
+    let closed = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
+    inside && closed.is_some_and(|folder| folder.permissions().mode() & 0o007 == 0)
 }
 
 /// What is wrong with what lies in a file that the settings name.

@@ -140,6 +140,40 @@ fn serve_refuses_secrets_that_can_be_guessed() {
 }
 
 #[test]
+fn a_file_that_systemd_hands_over_may_be_its_groups_by_an_access_control_list() {
+    let folder = tempdir().expect("folder");
+    let file = secret_file(folder.path(), "secret", SECRET);
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let credentials = folder.path().to_str().expect("a path");
+    let check = |path: &str, of_systemd: bool| {
+        let mut command = countersign();
+        command.args(["config", "check", "--secret-file", path]);
+        if of_systemd {
+            command.env("CREDENTIALS_DIRECTORY", credentials);
+        }
+        command.output().expect("it runs").status.code()
+    };
+    let path = file.to_str().expect("a path");
+    set(&file, 0o440);
+    set(folder.path(), 0o550);
+    assert_eq!(check(path, true), Some(0));
+    assert_eq!(check(path, false), Some(1), "elsewhere a group is others");
+    for mode in [0o444, 0o460, 0o420, 0o404] {
+        set(&file, mode);
+        assert_eq!(check(path, true), Some(1), "{mode:o}");
+    }
+    set(&file, 0o440);
+    let around =
+        format!("{credentials}/../{}/secret", folder.path().file_name().expect("a name").display());
+    assert_eq!(check(&around, true), Some(1), "a way out of the folder");
+    set(folder.path(), 0o755);
+    assert_eq!(check(path, true), Some(1), "a folder that all may enter");
+    set(folder.path(), 0o700);
+}
+
+#[test]
 fn serve_refuses_what_others_can_read() {
     let folder = tempdir().expect("folder");
     let file = secret_file(folder.path(), "secret", SECRET);

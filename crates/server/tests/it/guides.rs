@@ -84,6 +84,7 @@ pub(crate) fn is_there(program: &str) -> bool {
 
 /// These have tests of their own: they take PostgreSQL, or a program that is compiled with the tests.
 const OPERATE: &str = "docs/guides/operate.md";
+const SEVERAL: &str = "docs/guides/several-instances.md";
 pub(crate) const EMBED: &str = "docs/guides/embed.md";
 
 #[test]
@@ -91,7 +92,7 @@ fn what_the_documentation_lets_a_reader_type_answers_what_it_shows() {
     let mut ran = 0;
     for name in files(".md") {
         let document = text(&name);
-        if ["README.md", OPERATE, EMBED].contains(&name.as_str()) {
+        if ["README.md", OPERATE, SEVERAL, EMBED].contains(&name.as_str()) {
             continue;
         }
         if !is_there("curl") && steps(&document).iter().any(|step| step.typed.contains("curl ")) {
@@ -104,34 +105,55 @@ fn what_the_documentation_lets_a_reader_type_answers_what_it_shows() {
     assert!(ran > 20, "{ran} steps are found");
 }
 
+/// Another address of this machine, so that the ports of a guide are free there.
+fn own_address(net: u8) -> String {
+    let [.., a, b] = std::process::id().to_be_bytes();
+    format!("127.{net}.{a}.{b}")
+}
+
+/// Follows a guide that begins with an empty PostgreSQL, with values of this test in place of those it shows.
+async fn follow_on_postgres(name: &'static str, here: &[(&str, &str)], variables: String) {
+    let Some(place) = Place::postgres().await else { return };
+    let folder = tempdir().expect("folder");
+    let common = [
+        ("postgres://countersign:password@127.0.0.1:5432/countersign", place.url.as_str()),
+        ("/etc/countersign", folder.path().to_str().expect("text")),
+        ("the one that you have chosen", PASSWORD),
+    ];
+    let document = common.iter().chain(here).fold(text(name), |document, (shown, here)| {
+        assert!(document.contains(shown), "the guide has another value for {shown}");
+        document.replace(shown, here)
+    });
+    let at = folder.path().to_owned();
+    let steps = move || follow(name, &document, &at, &variables);
+    assert!(tokio::task::spawn_blocking(steps).await.expect("it ends") > 5);
+    place.remove().await;
+}
+
 #[tokio::test]
 async fn the_guide_for_operators_leads_from_an_empty_database_to_a_login() {
-    let Some(place) = Place::postgres().await else { return };
     if !is_there("curl") || !is_there("openssl") {
         eprintln!("skipped: it takes curl and openssl");
         return;
     }
-    let folder = tempdir().expect("folder");
-    // Another address of this machine, so that the port of the guide is free there.
-    let [.., a, b] = std::process::id().to_be_bytes();
-    let document = text(OPERATE);
-    let listen = format!("127.77.{a}.{b}:8000");
-    let here = [
-        ("postgres://countersign:password@127.0.0.1:5432/countersign", place.url.as_str()),
-        ("127.0.0.1:8000", &listen),
-        ("/etc/countersign", folder.path().to_str().expect("text")),
-        ("the one that you have chosen", PASSWORD),
-    ];
-    let document = here.iter().fold(document, |document, (shown, here)| {
-        assert!(document.contains(shown), "the guide has another value for {shown}");
-        document.replace(shown, here)
-    });
+    let listen = format!("{}:8000", own_address(77));
     let variables =
         format!("COUNTERSIGN_USER_PASSWORD='{PASSWORD}' COUNTERSIGN_HTTP__LISTEN={listen}");
-    let at = folder.path().to_owned();
-    let steps = move || follow(OPERATE, &document, &at, &variables);
-    assert!(tokio::task::spawn_blocking(steps).await.expect("it ends") > 5);
-    place.remove().await;
+    follow_on_postgres(OPERATE, &[("127.0.0.1:8000", &listen)], variables).await;
+}
+
+#[tokio::test]
+async fn the_guide_to_several_instances_loses_one_and_renews_them_without_an_error() {
+    // Debian keeps it where only root looks.
+    let nginx = is_there("nginx") || Path::new("/usr/sbin/nginx").exists();
+    if !nginx || !is_there("curl") || !is_there("openssl") {
+        eprintln!("skipped: it takes nginx, curl and openssl");
+        return;
+    }
+    let own = own_address(78);
+    let here = [("127.0.0.1:80", format!("{own}:80")), ("127.0.0.1:$", format!("{own}:$"))];
+    let here = here.each_ref().map(|(shown, here)| (*shown, here.as_str()));
+    follow_on_postgres(SEVERAL, &here, String::new()).await;
 }
 
 #[test]

@@ -33,6 +33,8 @@ mod embed;
 #[cfg(test)]
 mod guides;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod learn;
@@ -48,6 +50,8 @@ mod metrics;
 mod moving;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod packaging;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
