@@ -33,6 +33,8 @@ mod embed;
 #[cfg(test)]
 mod guides;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod learn;
