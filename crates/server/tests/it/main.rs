@@ -11,6 +11,8 @@ mod admin;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod commands;
@@ -40,6 +42,8 @@ mod keys;
 mod learn;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod links;
 #[cfg(test)]
 mod listener;
 #[cfg(test)]

@@ -17,7 +17,7 @@ fn reference(name: &str) -> String {
     fs::read_to_string(path).expect("the reference")
 }
 
-async fn document(server: &Server) -> Value {
+pub(crate) async fn document(server: &Server) -> Value {
     let document = answer(server.request(Method::GET, "/openapi.json")).await;
     assert_eq!(document.status, 200, "{}", document.text);
     assert_eq!(document.headers["content-type"], "application/json");
@@ -25,7 +25,7 @@ async fn document(server: &Server) -> Value {
 }
 
 /// All operations of a document: method, path, and what is said of it.
-fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let each = |(path, methods): (&String, &'_ Value)| {
         let methods: Vec<(Method, String)> = methods
@@ -47,7 +47,7 @@ fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
 }
 
 /// What stands here, or where this refers to.
-fn resolved<'d>(document: &'d Value, part: &'d Value) -> &'d Value {
+pub(crate) fn resolved<'d>(document: &'d Value, part: &'d Value) -> &'d Value {
     let Some(name) = part["$ref"].as_str() else { return part };
     document.pointer(name.trim_start_matches('#')).expect("a part of this name")
 }
@@ -70,7 +70,7 @@ fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
 }
 
 /// Says what of a value is not as a schema wants it: of what schemas here are made of, all; an unknown word is a mistake.
-fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+pub(crate) fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     for (word, wanted) in schema.as_object().expect("a schema") {
         let is = |kind: &str| match kind {
             "object" => value.is_object(),
