@@ -162,9 +162,9 @@ fn every_page_stands_in_the_index_of_the_documentation() {
     // What is the part of a guide stands in the guide.
     let parts = |page: &str| {
         let folder = page.rsplit_once('/').map(|(folder, _)| folder).unwrap_or_default();
-        let guide = format!("{folder}.md");
-        let whole = root().join(&guide).exists();
-        whole && targets(&text(&guide)).iter().any(|link| page.ends_with(link.as_str()))
+        let wholes = [format!("{folder}.md"), format!("{folder}/README.md")];
+        let mut wholes = wholes.iter().filter(|whole| root().join(whole).exists());
+        wholes.any(|whole| targets(&text(whole)).iter().any(|link| page.ends_with(link.as_str())))
     };
     let missing: Vec<String> = files(".md")
         .into_iter()

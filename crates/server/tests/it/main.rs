@@ -59,6 +59,8 @@ mod postgres;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod several;
 #[cfg(test)]
 mod slips;

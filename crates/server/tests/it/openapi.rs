@@ -53,7 +53,7 @@ pub(crate) fn resolved<'d>(document: &'d Value, part: &'d Value) -> &'d Value {
 }
 
 /// The codes that an operation names, with their statuses.
-fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
+pub(crate) fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
     let answers = operation["responses"].as_object().expect("responses");
     let mut found = BTreeSet::new();
     for (status, answer) in answers {
@@ -197,7 +197,7 @@ async fn the_document_has_every_route_of_the_reference_and_no_other() {
 }
 
 /// The codes of the reference that an answer may have, with their rows.
-fn written_codes() -> BTreeMap<String, Vec<String>> {
+pub(crate) fn written_codes() -> BTreeMap<String, Vec<String>> {
     let text = reference("errors.md");
     let (answers, _) = text.split_once("\n## In the library only").expect("a section");
     let rows = answers.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
