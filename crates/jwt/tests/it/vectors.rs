@@ -113,6 +113,32 @@ fn the_signatures_of_rfc_7515_7520_and_8037_are_good() {
     assert_eq!(checked, if cfg!(feature = "asymmetric") { 8 } else { 1 });
 }
 
+#[derive(Deserialize)]
+struct Signed {
+    alg: String,
+    jwk: Value,
+    token: String,
+}
+
+#[test]
+fn every_algorithm_takes_a_token_that_another_program_signed() {
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/node.json")).unwrap();
+    let vectors: Vec<Signed> = serde_json::from_value(vectors["tokens"].clone()).unwrap();
+    for &algorithm in Algorithm::ALL {
+        let vector = vectors.iter().find(|vector| vector.alg == algorithm.name());
+        let vector = vector.unwrap_or_else(|| panic!("no token of {}", algorithm.name()));
+        if !algorithm.is_symmetric() && !cfg!(feature = "asymmetric") {
+            continue;
+        }
+        let jwk = Jwk::from_json(&vector.jwk.to_string()).unwrap();
+        let key = VerifyingKey::from_jwk(&jwk).unwrap();
+        let verifier = Verifier::new(key).issuer("node").clock(Timestamp::new(1_800_000_000));
+        let verified = verifier.verify::<Value>(&vector.token).unwrap();
+        assert_eq!(verified.subject(), Some("alice"), "{}", vector.alg);
+    }
+    assert_eq!(vectors.len(), Algorithm::ALL.len());
+}
+
 #[test]
 fn the_unsecured_token_of_rfc_7515_a5_is_refused() {
     let vector: Value = serde_json::from_str(include_str!("../vectors/rfc7515_a5.json")).unwrap();

@@ -87,9 +87,10 @@ async function ended({ process }) {
 /**
  * A test in a browser of its own: `visit` gets a page and what makes more of them. It fails too when a page logs an
  * error, breaks its content security policy, throws, or asks another host.
- * Options: `expected`, a pattern of errors that the test provokes; and what Playwright knows of contexts.
+ * Options: `expected`, a pattern of errors that the test provokes; `also`, other hosts that it asks; and what Playwright
+ * knows of contexts.
  */
-export function seen(name, server, visit, { expected, ...options } = {}) {
+export function seen(name, server, visit, { expected, also = [], ...options } = {}) {
   test(name, { timeout: 90_000 }, async () => {
     const troubles = [];
     const contexts = [];
@@ -104,7 +105,8 @@ export function seen(name, server, visit, { expected, ...options } = {}) {
       });
       made.on("weberror", (error) => troubles.push(String(error.error())));
       made.on("request", (request) => {
-        if (/^(https?|wss?):/.test(request.url()) && !request.url().startsWith(server.url)) {
+        const isOwn = [server.url, ...also].some((url) => request.url().startsWith(url));
+        if (/^(https?|wss?):/.test(request.url()) && !isOwn) {
           troubles.push(`asks ${request.url()}`);
         }
       });

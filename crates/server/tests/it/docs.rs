@@ -100,11 +100,13 @@ fn rows(text: &str, title: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The part of a text below a heading, up to the next one of its level.
-fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+/// The part of a text below a heading, up to the next one of its level or above.
+pub(crate) fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let level = heading.split(' ').next().unwrap_or_default();
     let (_, below) = text.split_once(&format!("\n{heading}\n")).expect(heading);
-    below.split(&format!("\n{level} ")).next().unwrap_or_default()
+    let ends =
+        (1..=level.len()).filter_map(|level| below.find(&format!("\n{} ", "#".repeat(level))));
+    &below[..ends.min().unwrap_or(below.len())]
 }
 
 /// A fenced block of a text.
@@ -119,9 +121,11 @@ pub(crate) fn fenced(text: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let (mut above, mut lines) = ("", text.lines());
     while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            let (above, language) = (above.to_owned(), language.to_owned());
+        let indent = line.len() - line.trim_start().len();
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            let block = lines.by_ref().take_while(|line| line.trim_start() != "```");
+            let block: Vec<&str> = block.map(|line| line.get(indent..).unwrap_or("")).collect();
+            let (above, language) = (above.trim_start().to_owned(), language.to_owned());
             found.push(Block { above, language, text: block.join("\n") });
         }
         above = line;
@@ -137,12 +141,18 @@ fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
 }
 
 /// A Markdown text without its fenced blocks.
-fn prose(text: &str) -> String {
-    text.split("\n```").step_by(2).collect()
+pub(crate) fn prose(text: &str) -> String {
+    let mut inside = false;
+    let outside = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    });
+    outside.map(|line| format!("{line}\n")).collect()
 }
 
 /// What stands between backticks in a text, outside of fenced blocks.
-fn spans(text: &str) -> BTreeSet<String> {
+pub(crate) fn spans(text: &str) -> BTreeSet<String> {
     prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -213,7 +223,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
 }
 
 /// All commands that have none below them, with their full names.
-fn leaves(command: &clap::Command) -> Vec<(String, &clap::Command)> {
+pub(crate) fn leaves(command: &clap::Command) -> Vec<(String, &clap::Command)> {
     let name = command.get_name().to_owned();
     if !command.has_subcommands() {
         return vec![(name, command)];
@@ -498,59 +508,27 @@ fn every_json_block_of_the_documentation_is_json() {
     }
 }
 
-/// The anchors of a Markdown text, made of its headings.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let heading =
-        |line: &str| line.starts_with('#').then(|| line.trim_start_matches('#').to_owned());
-    prose(text)
-        .lines()
-        .filter_map(heading)
-        .map(|heading| {
-            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-            heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
-        })
-        .collect()
-}
-
-#[test]
-fn every_link_between_the_documents_leads_somewhere() {
-    let documents = files(".md");
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {
-        assert!(documents.iter().any(|path| path == name), "{name} is missing");
-    }
-    for path in documents {
-        for link in prose(&text(&path)).split("](").skip(1) {
-            let link = link.split(')').next().unwrap_or_default();
-            if link.contains("://") {
-                continue;
-            }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
-            let target = if file.is_empty() { PathBuf::from(&path) } else { folder.join(file) };
-            assert!(root().join(&target).exists(), "{path} links to {link}");
-            if !anchor.is_empty() {
-                let target = fs::read_to_string(root().join(target)).expect("text");
-                assert!(anchors(&target).contains(anchor), "{path} links to {link}");
-            }
-        }
-    }
-}
-
 #[test]
 fn every_file_type_and_test_that_a_document_names_is_there() {
     let mut paths = files("");
     paths.iter_mut().for_each(|path| path.insert(0, '/'));
     let rust: String = files(".rs").iter().map(|path| text(path)).collect();
-    for document in ["ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"] {
-        for span in spans(&text(document)) {
+    let named = files(".md").into_iter().filter(|path| {
+        ["docs/recipes/", "docs/concepts/"].iter().any(|folder| path.starts_with(folder))
+            || ["ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"].contains(&path.as_str())
+    });
+    for document in named {
+        for span in spans(&text(&document)) {
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if span.ends_with(".rs") || span.ends_with(".md") || span.ends_with(".toml") {
                 let found = paths.iter().any(|path| path.ends_with(&format!("/{span}")));
                 assert!(found, "{document} names the file {span}");
             } else if ["crates/", "src/", "docs/"].iter().any(|start| span.starts_with(start)) {
                 let folder = format!("/{}/", span.trim_end_matches('/'));
-                let found = paths.iter().any(|path| path.contains(&folder));
-                assert!(found, "{document} names the folder {span}");
+                let file = format!("/{span}");
+                let found =
+                    paths.iter().any(|path| path.contains(&folder) || path.ends_with(&file));
+                assert!(found, "{document} names {span}");
             } else if span.matches('_').count() > 2 && span.chars().all(word) {
                 let test =
                     span.starts_with(char::is_uppercase) || rust.contains(&format!("fn {span}("));
@@ -612,6 +590,7 @@ pub(crate) fn paste(lines: &str, folder: &Path) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+pub(crate) const START: &str = "docs/guides/start.md";
 /// The beginning of every address in the README.
 const ADDRESS: &str = "http://127.0.0.1:8000";
 /// What is printed between the answers to two blocks.
@@ -625,7 +604,8 @@ fn the_readmes_lines_answer_what_it_says_when_they_are_pasted_in_order() {
         eprintln!("skipped: it takes curl 7.82 or newer, and base64");
         return;
     }
-    let readme = text("README.md");
+    // The first steps go on in the shell of the README, beside its server.
+    let readme = [text("README.md"), text(START)].concat();
     let all = blocks(&readme, "");
     let marked = |mark: &'static str| all.iter().filter(move |(above, _)| above == mark);
     let number = |mark: &str| readme.matches(mark).count();

@@ -11,6 +11,8 @@ mod admin;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod commands;
@@ -35,11 +37,15 @@ mod guides;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod learn;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod links;
 #[cfg(test)]
 mod listener;
 #[cfg(test)]
@@ -56,6 +62,8 @@ mod packaging;
 mod postgres;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod several;
 #[cfg(test)]

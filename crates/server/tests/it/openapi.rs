@@ -17,7 +17,7 @@ fn reference(name: &str) -> String {
     fs::read_to_string(path).expect("the reference")
 }
 
-async fn document(server: &Server) -> Value {
+pub(crate) async fn document(server: &Server) -> Value {
     let document = answer(server.request(Method::GET, "/openapi.json")).await;
     assert_eq!(document.status, 200, "{}", document.text);
     assert_eq!(document.headers["content-type"], "application/json");
@@ -25,7 +25,7 @@ async fn document(server: &Server) -> Value {
 }
 
 /// All operations of a document: method, path, and what is said of it.
-fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let each = |(path, methods): (&String, &'_ Value)| {
         let methods: Vec<(Method, String)> = methods
@@ -47,13 +47,13 @@ fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
 }
 
 /// What stands here, or where this refers to.
-fn resolved<'d>(document: &'d Value, part: &'d Value) -> &'d Value {
+pub(crate) fn resolved<'d>(document: &'d Value, part: &'d Value) -> &'d Value {
     let Some(name) = part["$ref"].as_str() else { return part };
     document.pointer(name.trim_start_matches('#')).expect("a part of this name")
 }
 
 /// The codes that an operation names, with their statuses.
-fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
+pub(crate) fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
     let answers = operation["responses"].as_object().expect("responses");
     let mut found = BTreeSet::new();
     for (status, answer) in answers {
@@ -70,7 +70,7 @@ fn codes(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
 }
 
 /// Says what of a value is not as a schema wants it: of what schemas here are made of, all; an unknown word is a mistake.
-fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+pub(crate) fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     for (word, wanted) in schema.as_object().expect("a schema") {
         let is = |kind: &str| match kind {
             "object" => value.is_object(),
@@ -197,7 +197,7 @@ async fn the_document_has_every_route_of_the_reference_and_no_other() {
 }
 
 /// The codes of the reference that an answer may have, with their rows.
-fn written_codes() -> BTreeMap<String, Vec<String>> {
+pub(crate) fn written_codes() -> BTreeMap<String, Vec<String>> {
     let text = reference("errors.md");
     let (answers, _) = text.split_once("\n## In the library only").expect("a section");
     let rows = answers.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));

@@ -263,6 +263,20 @@ fn both_engines_have_the_same_migrations_tables_and_columns() {
     }
 }
 
+#[test]
+fn every_migration_is_in_the_list_of_its_owner() {
+    for (folder, owner) in [
+        ("crates/auth/migrations", "crates/auth/src/auth.rs"),
+        ("examples/posts/migrations", "examples/posts/src/storage.rs"),
+    ] {
+        let list = fs::read_to_string(root().join(owner)).expect("a source");
+        for (path, _) in files(folder, ".sql") {
+            let (_, file) = path.split_once("/migrations/").expect("below the folder");
+            assert!(list.contains(&format!("migrations/{file}\")")), "{owner} lacks {file}");
+        }
+    }
+}
+
 /// Tables, columns, constraints and indexes of a migration, without what the engines call their types.
 fn shape(sql: &str) -> Vec<String> {
     sql.lines()
