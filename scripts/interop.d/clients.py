@@ -171,6 +171,7 @@ def shape(text):
     masks = {
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
         r"eyJ[\w-]+\.[\w-]+\.[\w-]+": "<token>",
+        r'"request_id":"[0-9a-f]{32}"': '"request_id":"<id>"',
         r'"refresh_token":"[^"]*"': '"refresh_token":"<secret>"',
         r'("(?:\w+_at|effective_by)":)\d+': r"\1<time>",
         r'("(?:refresh_)?expires_in":)\d+': r"\1<seconds>",

@@ -36,7 +36,7 @@ pub(crate) fn openapi(document: &mut Document) {
         .signed_in()
         .done(200, "`X-Auth-Subject`, `X-Auth-Name` and `X-Auth-Roles` say who it is")
         .refuses(400, &["query_invalid"])
-        .refuses(403, &["insufficient_scope", "method_unknown"]);
+        .refuses(403, &["cross_site", "insufficient_scope", "method_unknown"]);
 }
 
 /// What a proxy asks for beyond "who".

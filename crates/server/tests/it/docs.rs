@@ -566,6 +566,7 @@ pub(crate) fn mask(text: &str) -> String {
             _ if word.starts_with("eyJ") && word.matches('.').count() == 2 => "<token>",
             36 if hex && word.matches('-').count() == 4 => "<id>",
             76 if masked.ends_with(r#""refresh_token":""#) => "<refresh token>",
+            32 if hex && masked.ends_with(r#""request_id":""#) => "<request id>",
             24 if hex => "<password>",
             12 if masked.ends_with(r#""kid":""#) => "<kid>",
             10 if word.bytes().all(|byte| byte.is_ascii_digit()) => "<time>",

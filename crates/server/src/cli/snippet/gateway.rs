@@ -98,6 +98,11 @@ impl Gateway {
     pub(super) fn new(config: &Config, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
         let http = &config.http;
         let mut notes = Vec::new();
+        if http.tls_certificate_file.is_some() {
+            let why = "http.tls_certificate_file is set, and a gateway here asks the server in plain HTTP on the same \
+                       machine: leave TLS to the gateway, and unset it";
+            return Err(Refusal(why.to_owned()));
+        }
         let server = server(http.listen)?;
         let public_url = match &http.public_url {
             Some(url) => url.clone(),
