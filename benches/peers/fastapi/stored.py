@@ -11,8 +11,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from memory import Page, caller
 from memory import Post as PostOut
 
+# A connection for each thread that FastAPI has: with fewer, all threads can come to wait for a connection whose return waits
+# for a thread.
 engine = create_engine(
-    f"sqlite:///{os.environ['POSTS_DB']}", connect_args={"check_same_thread": False}
+    f"sqlite:///{os.environ['POSTS_DB']}", connect_args={"check_same_thread": False}, pool_size=64
 )
 app = FastAPI()
 
