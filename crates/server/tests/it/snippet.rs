@@ -121,6 +121,11 @@ fn a_recipe_that_could_not_work_is_refused() {
         ("nginx", &["--upstream", "http://-x:1"], "--upstream"),
         ("nginx", &["--role", "editor"], "accounts.roles"),
         ("nginx", &["--listen", "127.0.0.1:0"], "http.listen"),
+        (
+            "nginx",
+            &["--http-tls-certificate-file", "a.pem", "--http-tls-private-key-file", "b.pem"],
+            "http.tls_certificate_file",
+        ),
         ("nginx", &["--public-url", "http://127.0.0.1:8000"], "http.public_url"),
         ("nginx", &["--public-url", "https://example.com/auth"], "http.public_url"),
         ("fastapi", &[], "tokens.algorithm is HS256"),

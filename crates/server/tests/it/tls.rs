@@ -114,6 +114,14 @@ async fn logins_go_over_tls_and_cookies_are_for_it_alone() {
     // Browsers would hold it against every other program of this machine.
     assert!(!metrics.headers.contains_key("strict-transport-security"));
 
+    // Whoever watches it from here need not know the name.
+    let listen = server.url.trim_start_matches("https://");
+    let healthy = place.command(&["health", "--listen", listen]).output().expect("it runs");
+    assert_eq!(
+        (healthy.status.code(), said(&healthy)),
+        (Some(0), format!("{} is ready\n", server.url))
+    );
+
     let stranger = trusting(&made().0).get(format!("{}/healthz", server.url)).send().await;
     assert!(stranger.is_err());
     let plain = server.url.replace("https", "http");
