@@ -400,7 +400,6 @@ impl Auth {
     /// [`router`](Self::router) have one anyway; around a whole application it is the same one everywhere.
     ///
     /// An id that comes with a request is taken over when one of `http.trusted_proxies` sends it.
-    #[must_use]
     pub fn name_requests(&self, app: Router) -> Router {
         http::request::around(app, &self.config().http.trusted_proxies)
     }

@@ -82,7 +82,8 @@ mod tls;
 mod token;
 #[cfg(test)]
 mod tour;
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(feature = "otlp")]
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod typed;
