@@ -42,7 +42,8 @@ if found and page is None:
     print("\n" + table(found))
 elif found:
     text = page.read_text()
-    for place, new in (("clients", table(found)), ("libraries", (Path(folder) / "libraries.md").read_text().strip())):
+    printed = {place: (Path(folder) / f"{place}.md").read_text().strip() for place in ("libraries", "snippets", "gateways")}
+    for place, new in {"clients": table(found), **printed}.items():
         marks = f"<!-- {place}: printed by scripts/interop -->", f"<!-- {place}: end -->"
         inside = re.escape(marks[0]) + ".*?" + re.escape(marks[1])
         text, times = re.subn(inside, lambda _: f"{marks[0]}\n\n{new}\n\n{marks[1]}", text, flags=re.DOTALL)
