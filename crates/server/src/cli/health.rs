@@ -12,7 +12,7 @@ use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{No, certificate, flags::Flags, output},
+    cli::{No, flags::Flags, output},
     settings::Refusal,
 };
 
@@ -34,17 +34,11 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let mut client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).no_proxy();
         let url = match &self.url {
             Some(url) => url.to_string(),
-            None => {
-                let http = self.flags.load()?.http;
-                // The certificate is made out to `public_url`, and not to an address of this machine. Nothing secret is
-                // asked or answered: without TLS nobody would have to show one either.
-                client = client.tls_danger_accept_invalid_certs(true);
-                own(http.listen, certificate::files(&http).is_some())?
-            }
+            None => own(self.flags.load()?.http.listen)?,
         };
+        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).no_proxy();
         let mut answer = client
             .build()?
             .get(format!("{url}/readyz"))
@@ -67,7 +61,7 @@ impl Health {
 }
 
 /// Where a server with these settings is reached from its own machine.
-fn own(mut listen: SocketAddr, is_tls: bool) -> Result<String, Refusal> {
+fn own(mut listen: SocketAddr) -> Result<String, Refusal> {
     if listen.port() == 0 {
         return Err(Refusal(
             "http.listen leaves the port to the system: name the server with --url".to_owned(),
@@ -79,8 +73,7 @@ fn own(mut listen: SocketAddr, is_tls: bool) -> Result<String, Refusal> {
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let scheme = if is_tls { "https" } else { "http" };
-    Ok(format!("{scheme}://{listen}"))
+    Ok(format!("http://{listen}"))
 }
 
 /// Whether this is the answer of a server that is ready.
@@ -106,15 +99,11 @@ mod tests {
 
     #[test]
     fn a_server_is_asked_where_its_own_machine_reaches_it() {
-        let own = |listen: &str, is_tls| {
-            own(listen.parse().expect("an address"), is_tls).map_err(|no| no.0)
-        };
-        let url = |listen| own(listen, false);
+        let url = |listen: &str| own(listen.parse().expect("an address")).map_err(|no| no.0);
         assert_eq!(url("127.0.0.1:8000").as_deref(), Ok("http://127.0.0.1:8000"));
         assert_eq!(url("0.0.0.0:8000").as_deref(), Ok("http://127.0.0.1:8000"));
         assert_eq!(url("[::]:8443").as_deref(), Ok("http://[::1]:8443"));
         assert_eq!(url("10.0.0.5:80").as_deref(), Ok("http://10.0.0.5:80"));
-        assert_eq!(own("0.0.0.0:443", true).as_deref(), Ok("https://127.0.0.1:443"));
         assert!(url("127.0.0.1:0").expect_err("no port").contains("--url"));
     }
 

@@ -79,24 +79,6 @@ async fn post(client: &Client, server: &Server, path: &str, body: Value) -> Answ
     answer(client.post(format!("{}{path}", server.url)).json(&body)).await
 }
 
-#[test]
-fn health_asks_over_tls_where_the_settings_have_a_certificate() {
-    let place = Place::new();
-    let server = place.serve();
-    let listen = server.url.trim_start_matches("https://").to_owned();
-    let mut command = place.command(&["health", "--listen", &listen]);
-    // The certificate is made out to no such host, and no authority stands behind it: that is for clients to mind.
-    command.args(["--public-url", "https://auth.example.com"]);
-    let Output { status, stderr, .. } = command.output().expect("it runs");
-    let said = String::from_utf8(stderr).expect("text");
-    assert_eq!((status.code(), said.trim()), (Some(0), &*format!("{} is ready", server.url)));
-
-    // Whoever names a server may mean one elsewhere, and has it show who it is.
-    let mut command = countersign();
-    command.args(["health", "--url", &server.url]);
-    assert_eq!(command.output().expect("it runs").status.code(), Some(3));
-}
-
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
