@@ -40,6 +40,9 @@ MISLEADING = {
     "X-HTTP-Method": "DELETE",
     "X-HTTP-Method-Override": "DELETE",
     "X-Method-Override": "DELETE",
+    # And what would choose the name of the request in logs, or its trace.
+    "X-Request-Id": "of-a-client",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 
@@ -348,6 +351,10 @@ def checks(stage):
     answer, seen = stage.through(good + list(MISLEADING.items()) + [("X-Forwarded-For", CLAIMED)])
     left = set(MISLEADING.values()) & {value for _, value in seen[2]}
     right = len(header(seen, "x-forwarded-for")) == 1 and CLAIMED not in header(seen, "x-forwarded-for")[0]
+    # Nor has the server let the client name its request, where the gateway asks and where it hands all of it on.
+    named = [("X-Request-Id", MISLEADING["X-Request-Id"])]
+    ids = [ask(stage.port, path, named).headers.get("X-Request-Id") for path in ("/api/things", "/me")]
+    right = right and all(ids) and MISLEADING["X-Request-Id"] not in ids
     yield "path, method, client spoofed", answer.status, answer.status == 200 and not left and right and identity(seen) == own
     odd = ["X-Odd: a\r\n X-Auth-Subject: admin", "X-Odd: a\nX-Auth-Subject: admin", "X-Odd: a\rX-Auth-Subject: admin"]
     odd += ["X-Auth-Subject : admin", "X-Auth-Subject\t: admin", " X-Auth-Subject: admin", "\tX-Auth-Subject: admin"]

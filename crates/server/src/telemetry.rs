@@ -44,7 +44,9 @@ pub fn start(log: &Log) -> anyhow::Result<Telemetry> {
             layer.with_ansi(colours).event_format(Named::text(format)).boxed()
         }
         LogFormat::Json => {
+            // A line has what it needs of its request: the span would say all of it twice again.
             let format = format().json().flatten_event(true);
+            let format = format.with_current_span(false).with_span_list(false);
             layer.fmt_fields(JsonFields::new()).event_format(Named::json(format)).boxed()
         }
     };

@@ -65,7 +65,9 @@ impl RequestId {
 
     /// The id that a proxy gave: letters, digits, `-`, `_`, `.`, so that it is a word in every log.
     fn of_proxy(request: &Request, proxies: &[IpNet]) -> Option<Self> {
-        let id = request.headers().get(&X_REQUEST_ID)?;
+        let mut ids = request.headers().get_all(&X_REQUEST_ID).iter();
+        // Of two, one may be a client's that the proxy has left where it was.
+        let (Some(id), None) = (ids.next(), ids.next()) else { return None };
         let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let peer = peer.ip().to_canonical();
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);

@@ -2,7 +2,6 @@
 
 use std::{env, fmt};
 
-use anyhow::Context;
 use axum::http::{HeaderMap, HeaderName};
 use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
@@ -14,13 +13,14 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracerProvider, Tracer},
 };
+use reqwest::Url;
 use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::{
     Layer, filter::dynamic_filter_fn, layer::Context as LayerContext, registry::LookupSpan,
 };
 
-use crate::metrics;
+use crate::{metrics, settings::Refusal};
 
 /// Spans on their way out. What waits is sent when this is dropped.
 pub(super) struct Traces {
@@ -32,21 +32,32 @@ impl Traces {
     ///
     /// The names are those of the OpenTelemetry specification ("OpenTelemetry Protocol Exporter", "SDK environment
     /// variables"); sampling, headers, timeouts and the size of batches are read by the SDK under theirs.
-    pub(super) fn from_environment() -> anyhow::Result<Option<Self>> {
+    pub(super) fn from_environment() -> Result<Option<Self>, Refusal> {
+        const ENDPOINTS: [&str; 2] =
+            ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
         let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let says = |name: &str, word: &str| {
             env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case(word))
         };
-        let is_asked =
-            is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-        if !is_asked || says("OTEL_SDK_DISABLED", "true") || says("OTEL_TRACES_EXPORTER", "none") {
+        if !ENDPOINTS.into_iter().any(is_set)
+            || says("OTEL_SDK_DISABLED", "true")
+            || says("OTEL_TRACES_EXPORTER", "none")
+        {
             return Ok(None);
+        }
+        for name in ENDPOINTS.into_iter().filter(|name| is_set(name)) {
+            if !env::var(name).is_ok_and(|url| is_address(&url)) {
+                return Err(Refusal(format!(
+                    "{name} has to be an http:// or https:// address without a user name; a key of the collector's stands in \
+                     OTEL_EXPORTER_OTLP_HEADERS"
+                )));
+            }
         }
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
             .build()
-            .context("the receiver of traces, as OTEL_EXPORTER_OTLP_ENDPOINT names it")?;
+            .map_err(|error| Refusal(format!("the receiver of traces: {error}")))?;
         let mut resource = Resource::builder();
         if !is_set("OTEL_SERVICE_NAME") {
             resource = resource.with_service_name("countersign");
@@ -75,6 +86,15 @@ impl Traces {
             .with_threads(false)
             .with_filter(ours.with_max_level_hint(Level::DEBUG))
     }
+}
+
+/// Whether spans can be sent there. What sends them writes the address into the log: a password may not be in it.
+fn is_address(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
 }
 
 /// Makes a span part of the trace that these headers name (W3C Trace Context).

@@ -61,6 +61,28 @@ fn a_recipe_for_a_gateway_has_the_addresses_of_the_settings_in_it() {
 }
 
 #[test]
+fn no_gateway_lets_a_client_choose_the_id_or_the_trace_of_its_request() {
+    for target in GATEWAYS.into_iter().filter(|target| *target != "haproxy-lua") {
+        let recipe = printed(target, &SITE).0.to_lowercase();
+        let names = if target == "haproxy" {
+            ["x[^a-z0-9]request[^a-z0-9]id", "traceparent"]
+        } else {
+            ["x-request-id", "traceparent"]
+        };
+        for name in names {
+            assert!(recipe.contains(name), "{target} says nothing of {name}: {recipe}");
+        }
+    }
+    // Each of the places at which nginx asks Countersign or the API.
+    let nginx = printed("nginx", &SITE).0;
+    let asks = nginx.matches("proxy_pass http").count();
+    for line in ["proxy_set_header X-Request-Id $request_id;", "proxy_set_header traceparent \"\";"]
+    {
+        assert_eq!(nginx.matches(line).count(), asks, "{line}: {nginx}");
+    }
+}
+
+#[test]
 fn what_has_to_change_outside_of_a_recipe_is_said_on_stderr() {
     let (recipe, talk) = printed("nginx", &[]);
     assert!(recipe.contains("listen 127.0.0.1:8080;"), "{recipe}");

@@ -50,6 +50,7 @@ async fn a_request_has_one_id_in_its_answer_its_problem_its_log_lines_and_its_ev
         let line = object(&line(&server, &id).await);
         assert_eq!((&line["message"], &line["request_id"]), (&json!("answered"), &json!(id)));
         assert_eq!(line["status"], found.status.as_u16());
+        assert!(line.get("span").is_none() && line.get("spans").is_none(), "{line}");
     }
 
     let made = server.post("/register", json!({ "email": EMAIL, "password": PASSWORD })).await;
@@ -103,4 +104,7 @@ async fn an_id_is_taken_over_from_a_proxy_that_is_believed_and_from_nobody_else(
     for id in ["", "two words", "a\"b", "a=b", "{}", &"x".repeat(65)] {
         assert_eq!(ask(&server, id).await.len(), 32, "{id}");
     }
+    // A proxy that adds its own and leaves the client's is none whose word could be told from the client's.
+    let both = server.request(Method::GET, "/healthz").header("x-request-id", "of-a-client");
+    assert_eq!(id_of(&answer(both.header("x-request-id", "of-a-proxy")).await).len(), 32);
 }

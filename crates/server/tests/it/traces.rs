@@ -129,3 +129,18 @@ async fn nothing_is_sent_when_the_environment_says_no() {
         assert!(bytes.is_empty(), "{off:?}");
     }
 }
+
+#[test]
+fn a_collector_that_cannot_be_one_is_a_wrong_setting() {
+    let folder = tempdir().expect("folder");
+    for url in ["no-address", "ftp://127.0.0.1:4318", "http://user:a-password@127.0.0.1:4318"] {
+        let mut command = countersign();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+        let output = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", url).output().expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        // By this code a service manager knows that another start is of no use.
+        assert_eq!(output.status.code(), Some(2), "{url}: {said}");
+        assert!(said.contains("OTEL_EXPORTER_OTLP_ENDPOINT has to be"), "{url}: {said}");
+        assert!(!said.contains(url), "{said}");
+    }
+}
