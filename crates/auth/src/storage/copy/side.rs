@@ -56,20 +56,15 @@ impl Side {
     }
 
     /// Adds rows as they were read from the other side.
-    pub(super) async fn write(
-        &mut self,
-        table: &Table,
-        rows: Vec<Vec<Cell>>,
-    ) -> Result<(), CopyError> {
+    pub(super) async fn write(&mut self, table: &Table, rows: Vec<Row>) -> Result<(), CopyError> {
         let kinds: Vec<Kind> =
             table.columns.iter().map(|column| self.kind(&table.name, column)).collect();
         let mut values = Vec::with_capacity(rows.len());
         for row in rows {
-            let mut converted = Vec::with_capacity(row.len());
-            for ((cell, kind), column) in row.into_iter().zip(&kinds).zip(&table.columns) {
-                let what = cell.kind().to_owned();
+            let mut converted = Vec::with_capacity(kinds.len());
+            for ((cell, kind), column) in row.cells().zip(&kinds).zip(&table.columns) {
                 converted.push(value(cell, *kind).ok_or_else(|| {
-                    let table = &table.name;
+                    let (table, what) = (&table.name, cell.kind());
                     CopyError::Shape(format!(
                         "a row of {table} holds {what} in {column}, which the target cannot take"
                     ))
@@ -164,10 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next rows, or `None` after the last.
-    pub(super) async fn next(
-        &mut self,
-        side: &mut Side,
-    ) -> Result<Option<Vec<Vec<Cell>>>, StorageError> {
+    pub(super) async fn next(&mut self, side: &mut Side) -> Result<Option<Vec<Row>>, StorageError> {
         if self.ended {
             return Ok(None);
         }
@@ -177,7 +169,7 @@ impl<'a> Reader<'a> {
         };
         self.ended = rows.len() < BATCH;
         self.rows += rows.len() as u64;
-        for cell in rows.iter().flatten() {
+        for cell in rows.iter().flat_map(Row::cells) {
             digest(&mut self.digest, cell);
         }
         Ok(if rows.is_empty() { None } else { Some(rows) })
@@ -196,7 +188,7 @@ impl<'a> Reader<'a> {
     }
 
     /// SQLite: those after the last key, found in its index.
-    async fn page(&mut self, side: &mut Side) -> Result<Vec<Vec<Cell>>, StorageError> {
+    async fn page(&mut self, side: &mut Side) -> Result<Vec<Row>, StorageError> {
         let (select, order) = self.select(side);
         let (condition, binds) = match self.after.take() {
             None => (String::new(), Vec::new()),
@@ -207,11 +199,10 @@ impl<'a> Reader<'a> {
             }
         };
         let sql = format!("{select} {condition} {order} LIMIT {BATCH}");
-        let rows: Vec<Vec<Cell>> =
-            side.solo.all(sql, binds).await?.into_iter().map(Row::into_cells).collect();
+        let rows = side.solo.all(sql, binds).await?;
         if let Some(last) = rows.last() {
             let place = |column: &String| self.table.columns.iter().position(|name| name == column);
-            let cell = |column| place(column).and_then(|place| last.get(place));
+            let cell = |column| place(column).and_then(|place| last.cells().nth(place));
             let key = self.table.key.iter().map(|column| cell(column).and_then(as_it_is));
             let key = key.collect::<Option<Vec<_>>>();
             self.after = Some(key.ok_or_else(|| {
@@ -222,7 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     /// PostgreSQL: the next of a cursor, so that it sorts once where a key has no index in the order of its bytes.
-    async fn fetch(&mut self, side: &mut Side) -> Result<Vec<Vec<Cell>>, StorageError> {
+    async fn fetch(&mut self, side: &mut Side) -> Result<Vec<Row>, StorageError> {
         if !self.begun {
             let (select, order) = self.select(side);
             let declare = format!("DECLARE copying NO SCROLL CURSOR FOR {select} {order}");
@@ -233,7 +224,7 @@ impl<'a> Reader<'a> {
         if rows.len() < BATCH {
             side.solo.run("CLOSE copying".to_owned(), Vec::new()).await?;
         }
-        Ok(rows.into_iter().map(Row::into_cells).collect())
+        Ok(rows)
     }
 
     pub(super) fn finish(self) -> CopiedTable {
@@ -244,11 +235,11 @@ impl<'a> Reader<'a> {
 }
 
 /// Adds a cell as it is on both engines: an id is its bytes, a truth value 0 or 1.
-fn digest(digest: &mut Sha256, cell: &Cell) {
+fn digest(digest: &mut Sha256, cell: Cell<'_>) {
     match cell {
         Cell::Null => put(digest, b'0', &[]),
         Cell::Int(value) => put(digest, b'i', &value.to_be_bytes()),
-        Cell::Bool(value) => put(digest, b'i', &i64::from(*value).to_be_bytes()),
+        Cell::Bool(value) => put(digest, b'i', &i64::from(value).to_be_bytes()),
         Cell::Text(value) => put(digest, b't', value.as_bytes()),
         Cell::Blob(value) => put(digest, b'b', value),
         Cell::Id(value) => put(digest, b'b', value.as_bytes()),
@@ -265,19 +256,19 @@ fn put(digest: &mut Sha256, kind: u8, content: &[u8]) {
 }
 
 /// A cell as a parameter of the engine it came from.
-fn as_it_is(cell: &Cell) -> Option<Value> {
+fn as_it_is(cell: Cell<'_>) -> Option<Value> {
     Some(match cell {
-        Cell::Int(value) => (*value).into(),
-        Cell::Bool(value) => (*value).into(),
-        Cell::Text(value) => value.as_str().into(),
-        Cell::Blob(value) => value.as_slice().into(),
-        Cell::Id(value) => (*value).into(),
+        Cell::Int(value) => value.into(),
+        Cell::Bool(value) => value.into(),
+        Cell::Text(value) => value.into(),
+        Cell::Blob(value) => value.into(),
+        Cell::Id(value) => value.into(),
         Cell::Null | Cell::Foreign(_) => return None,
     })
 }
 
 /// A cell as what a column holds; `None` if it is something else.
-fn value(cell: Cell, kind: Kind) -> Option<Value> {
+fn value(cell: Cell<'_>, kind: Kind) -> Option<Value> {
     Some(match (kind, cell) {
         (Kind::Int, Cell::Null) => Value::Int(None),
         (Kind::Int, Cell::Int(value)) => value.into(),
@@ -292,7 +283,7 @@ fn value(cell: Cell, kind: Kind) -> Option<Value> {
         (Kind::Blob, Cell::Id(value)) => value.as_bytes().as_slice().into(),
         (Kind::Id, Cell::Null) => Value::Id(None),
         (Kind::Id, Cell::Id(value)) => value.into(),
-        (Kind::Id, Cell::Blob(value)) => Uuid::from_slice(&value).ok()?.into(),
+        (Kind::Id, Cell::Blob(value)) => Uuid::from_slice(value).ok()?.into(),
         _ => return None,
     })
 }

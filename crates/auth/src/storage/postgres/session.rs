@@ -15,9 +15,9 @@ use super::{
     release,
 };
 use crate::storage::{
-    Row, StorageError, Value,
+    StorageError, Value,
     tx::Output,
-    value::{Cell, Columns},
+    value::{Answer, Cell},
 };
 
 /// A connection inside of a transaction. Dropped before its end it is rolled back.
@@ -161,15 +161,19 @@ pub(super) async fn run_made(
 
 async fn collect(stream: RowStream) -> Result<Output, tokio_postgres::Error> {
     pin_mut!(stream);
-    let mut rows = Vec::new();
-    let mut columns: Option<Columns> = None;
+    let mut answer: Option<Answer> = None;
     while let Some(row) = stream.try_next().await? {
-        let columns = columns.get_or_insert_with(|| {
-            row.columns().iter().map(|column| column.name().to_owned()).collect()
+        let answer = answer.get_or_insert_with(|| {
+            Answer::new(row.columns().iter().map(|column| column.name().to_owned()).collect())
         });
-        let cells = (0..row.len()).map(|index| row.try_get::<_, Cell>(index));
-        rows.push(Row::new(columns.clone(), cells.collect::<Result<_, _>>()?));
+        for (index, column) in row.columns().iter().enumerate() {
+            answer.push(match row.try_get(index)? {
+                Cell::Foreign(_) => Cell::Foreign(column.type_().name()),
+                cell => cell,
+            });
+        }
     }
+    let rows = answer.map(Answer::into_rows).unwrap_or_default();
     Ok(Output { rows, changed: stream.rows_affected().unwrap_or(0) })
 }
 
@@ -208,7 +212,7 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-impl<'a> FromSql<'a> for Cell {
+impl<'a> FromSql<'a> for Cell<'a> {
     fn from_sql(
         kind: &Type,
         raw: &'a [u8],
@@ -219,11 +223,12 @@ impl<'a> FromSql<'a> for Cell {
             Type::INT2 => Self::Int(i16::from_sql(kind, raw)?.into()),
             Type::BOOL => Self::Bool(bool::from_sql(kind, raw)?),
             Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => {
-                Self::Text(String::from_sql(kind, raw)?)
+                Self::Text(<&str>::from_sql(kind, raw)?)
             }
-            Type::BYTEA => Self::Blob(Vec::from_sql(kind, raw)?),
+            Type::BYTEA => Self::Blob(<&[u8]>::from_sql(kind, raw)?),
             Type::UUID => Self::Id(Uuid::from_sql(kind, raw)?),
-            _ => Self::Foreign(kind.name().to_owned()),
+            // Whose name is the column's to tell, which lives longer.
+            _ => Self::Foreign("another type"),
         })
     }
 

@@ -10,9 +10,9 @@ use rusqlite::{
 };
 
 use crate::storage::{
-    Row, StorageError, Value, sql,
+    StorageError, Value, sql,
     tx::Output,
-    value::{Cell, Columns},
+    value::{Answer, Cell, Columns},
 };
 
 /// How long a connection waits for a lock that another process holds.
@@ -172,28 +172,29 @@ fn run(raw: &rusqlite::Connection, text: &mut Text, binds: &[Value]) -> Result<O
     }
 
     let before = raw.total_changes();
-    let mut rows = Vec::new();
+    let mut answer = Answer::new(text.columns.clone());
     let mut cursor = statement.raw_query();
     while let Some(row) = cursor.next()? {
-        let cells = (0..text.columns.len()).map(|index| row.get_ref(index).map(Cell::from));
-        rows.push(Row::new(text.columns.clone(), cells.collect::<Result<_, _>>()?));
+        for index in 0..text.columns.len() {
+            answer.push(row.get_ref(index)?.into());
+        }
     }
     // `changes` speaks of the last statement that changes rows, which a CREATE TABLE is not.
     let changed = if raw.total_changes() == before { 0 } else { raw.changes() };
-    Ok(Output { rows, changed })
+    Ok(Output { rows: answer.into_rows(), changed })
 }
 
-impl From<ValueRef<'_>> for Cell {
-    fn from(value: ValueRef<'_>) -> Self {
+impl<'a> From<ValueRef<'a>> for Cell<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
         match value {
             ValueRef::Null => Self::Null,
             ValueRef::Integer(value) => Self::Int(value),
-            ValueRef::Real(_) => Self::Foreign("REAL".to_owned()),
+            ValueRef::Real(_) => Self::Foreign("REAL"),
             ValueRef::Text(value) => match str::from_utf8(value) {
-                Ok(value) => Self::Text(value.to_owned()),
-                Err(_) => Self::Foreign("text that is not UTF-8".to_owned()),
+                Ok(value) => Self::Text(value),
+                Err(_) => Self::Foreign("text that is not UTF-8"),
             },
-            ValueRef::Blob(value) => Self::Blob(value.to_vec()),
+            ValueRef::Blob(value) => Self::Blob(value),
         }
     }
 }
