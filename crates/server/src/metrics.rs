@@ -31,7 +31,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 pub(crate) use self::{
     latencies::{Histogram, Latencies, measured},
-    requests::{REQUESTS, counted, marked},
+    requests::{counted, marked},
 };
 use crate::{app, limits};
 

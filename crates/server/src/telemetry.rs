@@ -21,6 +21,9 @@ use tracing_subscriber::{
 use self::lines::Named;
 use crate::settings::Refusal;
 
+/// What the log calls the lines of requests: `log.level = "info,countersign::requests=debug"` has one for each.
+pub(crate) const REQUESTS: &str = "countersign::requests";
+
 /// What goes on as long as a server runs, and gets out what it still has when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropped, it ends"]

@@ -22,10 +22,7 @@ use tower::Service;
 use tracing::{Instrument, Span, debug_span, field::Empty};
 
 use super::look::{Look, Looking};
-use crate::telemetry;
-
-/// What the log calls all this: `log.level = "info,countersign::requests=debug"` has a line for each request.
-pub(crate) const REQUESTS: &str = "countersign::requests";
+use crate::telemetry::{self, REQUESTS};
 
 pub(super) const NAME: &str = "countersign_requests_total";
 

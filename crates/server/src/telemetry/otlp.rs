@@ -79,7 +79,7 @@ impl Traces {
         // would be most of what is sent.
         let ours = dynamic_filter_fn(|metadata, context: &LayerContext<'_, S>| {
             metadata.target().starts_with("countersign")
-                && (metadata.target() == metrics::REQUESTS || context.lookup_current().is_some())
+                && (metadata.target() == super::REQUESTS || context.lookup_current().is_some())
         });
         OpenTelemetryLayer::new(tracer)
             .with_location(false)
