@@ -20,7 +20,7 @@ use tracing_subscriber::{
     Layer, filter::dynamic_filter_fn, layer::Context as LayerContext, registry::LookupSpan,
 };
 
-use crate::{metrics, settings::Refusal};
+use crate::settings::Refusal;
 
 /// Spans on their way out. What waits is sent when this is dropped.
 pub(super) struct Traces {
