@@ -4,7 +4,7 @@
 
 readonly least_postgres=15
 # The folder of the server that was started; empty before.
-folder=
+postgres_folder=
 postgres_bin=
 
 # Runs a command of PostgreSQL's, which refuses to run as root.
@@ -42,17 +42,17 @@ install_postgres() {
 
 start_postgres() {
     local port
-    folder=$(mktemp -d /tmp/countersign-test.XXXXXX)
-    [[ $EUID -ne 0 ]] || chown postgres "$folder"
-    as_postgres "$postgres_bin/initdb" --pgdata="$folder/data" --username=countersign --auth=trust \
-        --encoding=UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 || {
-        cat "$folder/initdb.log"
+    postgres_folder=$(mktemp -d /tmp/countersign-test.XXXXXX)
+    [[ $EUID -ne 0 ]] || chown postgres "$postgres_folder"
+    as_postgres "$postgres_bin/initdb" --pgdata="$postgres_folder/data" --username=countersign --auth=trust \
+        --encoding=UTF8 --locale=C --no-sync >"$postgres_folder/initdb.log" 2>&1 || {
+        cat "$postgres_folder/initdb.log"
         return 1
     }
     # A server that lives for minutes need not survive a power cut.
-    as_postgres tee -a "$folder/data/postgresql.conf" >/dev/null <<-CONF
+    as_postgres tee -a "$postgres_folder/data/postgresql.conf" >/dev/null <<-CONF
 		listen_addresses = '127.0.0.1'
-		unix_socket_directories = '$folder'
+		unix_socket_directories = '$postgres_folder'
 		max_connections = 200
 		fsync = off
 		synchronous_commit = off
@@ -63,24 +63,24 @@ start_postgres() {
         port=$((20000 + RANDOM % 12000))
         (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
         if as_postgres "$postgres_bin/pg_ctl" start --silent --wait --timeout=60 \
-            --pgdata="$folder/data" --log="$folder/data/server.log" --options="-p $port" \
+            --pgdata="$postgres_folder/data" --log="$postgres_folder/data/server.log" --options="-p $port" \
             >/dev/null </dev/null; then
             export COUNTERSIGN_TEST_POSTGRES=postgres://countersign@127.0.0.1:$port/postgres
             return 0
         fi
     done
-    tail -n 20 "$folder/data/server.log"
+    tail -n 20 "$postgres_folder/data/server.log"
     return 1
 }
 
 # Does nothing where none was started.
 stop_postgres() {
     local pid
-    [[ -n $folder ]] || return 0
-    if [[ -f $folder/data/postmaster.pid ]]; then
-        pid=$(head -n 1 "$folder/data/postmaster.pid")
+    [[ -n $postgres_folder ]] || return 0
+    if [[ -f $postgres_folder/data/postmaster.pid ]]; then
+        pid=$(head -n 1 "$postgres_folder/data/postmaster.pid")
         as_postgres "$postgres_bin/pg_ctl" stop --silent --wait --timeout=30 --mode=fast \
-            --pgdata="$folder/data" >/dev/null 2>&1 || kill -QUIT "$pid" 2>/dev/null || true
+            --pgdata="$postgres_folder/data" >/dev/null 2>&1 || kill -QUIT "$pid" 2>/dev/null || true
     fi
-    rm -rf "$folder"
+    rm -rf "$postgres_folder"
 }
