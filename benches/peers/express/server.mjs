@@ -1,10 +1,12 @@
 // Posts in memory behind a token: Express and jsonwebtoken.
+import { createSecretKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 import express from "express";
 import jwt from "jsonwebtoken";
 
-const secret = readFileSync(process.env.SECRET_FILE, "utf8").replace(/\n$/, "");
+// A secret given as text is first tried as a public key, anew for each token, which takes most of the time.
+const secret = createSecretKey(readFileSync(process.env.SECRET_FILE, "utf8").replace(/\n$/, ""), "utf8");
 const { items: posts } = JSON.parse(readFileSync(process.env.POSTS_JSON, "utf8"));
 
 function signedIn(request, response, next) {
