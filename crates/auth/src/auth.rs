@@ -1,9 +1,14 @@
 //! [`Auth`]: the one handle to everything.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use axum::{Router, extract::FromRef};
+use axum::{
+    Router,
+    extract::{FromRef, Request},
+    response::Response,
+};
 use guard::{Denied, Guard, Principal};
+use tower::Service;
 
 use crate::{
     Clock, Error, Ids,
@@ -400,7 +405,11 @@ impl Auth {
     /// [`router`](Self::router) have one anyway; around a whole application it is the same one everywhere.
     ///
     /// An id that comes with a request is taken over when one of `http.trusted_proxies` sends it.
-    pub fn name_requests(&self, app: Router) -> Router {
+    pub fn name_requests<S>(&self, app: S) -> Router
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
+        S: Clone + Send + Sync + 'static,
+    {
         http::request::around(app, &self.config().http.trusted_proxies)
     }
 

@@ -1,6 +1,7 @@
 //! The server's routes: those of `auth`, whether it is alive, and what a command adds.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,22 +9,43 @@ use std::{
 use auth::{Auth, openapi::Document};
 use axum::{
     Extension, Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{
         HeaderName, HeaderValue, Method, StatusCode,
         header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use guard::Problem;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
+use tower::Service;
 use tower_http::cors::CorsLayer;
 use utoipa::ToSchema;
 
 use crate::ui::docs;
+
+/// An application as a whole, to put something around. What a layer holds is copied for each request with all its routes; this is
+/// copied like a pointer.
+pub trait Whole:
+    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Whole for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// How long an answer of `/readyz` stands: a load balancer that asks often does not load the database.
 const READY_FOR: Duration = Duration::from_secs(1);

@@ -5,17 +5,10 @@
 
 mod hosts;
 
-use std::{
-    convert::Infallible,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use auth::openapi::Document;
 use axum::{
-    Router,
     body::{Body, HttpBody},
     extract::Request,
     http::{
@@ -29,11 +22,13 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::FutureExt;
 use guard::Problem;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
-use tower::Service;
+use tower::service_fn;
+
+use crate::app::Whole;
 
 /// The rules that [`wrap`] puts around an application.
 ///
@@ -80,33 +75,12 @@ const DISCARD: u64 = 16 * 1024 * 1024;
 /// Puts `rules` around `app`: its routes, its fallback, and its panics.
 ///
 /// Errors without a body of their own, as axum gives them, get one: `application/problem+json` with a
-/// `code` that follows from the status. Routes that are added afterwards are outside the rules.
-pub fn wrap(app: Router, rules: Rules) -> Router {
-    Router::new().fallback_service(Ruled { app, rules: Arc::new(rules) })
-}
-
-/// An application in its rules.
-///
-/// It holds the application as a whole, which costs nothing to copy. A layer would hold a route, and as each request has a
-/// copy of its own, so would every layer around another have one of all that it holds.
-#[derive(Debug, Clone)]
-struct Ruled {
-    app: Router,
-    rules: Arc<Rules>,
-}
-
-impl Service<Request> for Ruled {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Self { app, rules } = self.clone();
-        Box::pin(async move {
+/// `code` that follows from the status.
+pub fn wrap(app: impl Whole, rules: Rules) -> impl Whole {
+    let rules = Arc::new(rules);
+    service_fn(move |request| {
+        let (app, rules) = (app.clone(), Arc::clone(&rules));
+        async move {
             let answered = AssertUnwindSafe(answer(&rules, request, app)).catch_unwind().await;
             let mut response = answered.map_or_else(
                 |_| {
@@ -118,8 +92,8 @@ impl Service<Request> for Ruled {
             );
             harden(response.headers_mut(), &rules);
             Ok(response)
-        })
-    }
+        }
+    })
 }
 
 /// What the rules refuse, whatever the route.
@@ -138,7 +112,7 @@ pub(crate) fn openapi(document: &mut Document, is_dev: bool) {
     }
 }
 
-async fn answer(rules: &Rules, request: Request, mut app: Router) -> Response {
+async fn answer(rules: &Rules, request: Request, mut app: impl Whole) -> Response {
     let until = Instant::now() + rules.request;
     let (parts, mut body) = request.into_parts();
     let sends = !waits_to_send(&parts.headers);
@@ -174,17 +148,15 @@ async fn answer(rules: &Rules, request: Request, mut app: Router) -> Response {
         }
     };
     drop(body);
-    let request = Request::from_parts(parts, Body::from(whole));
-    let answered = timeout_at(until, app.call(request)).await.unwrap_or_else(|_| {
+    let body = if whole.is_empty() { Body::empty() } else { Body::from(whole) };
+    let request = Request::from_parts(parts, body);
+    let Ok(response) = timeout_at(until, app.call(request)).await.unwrap_or_else(|_| {
         tracing::warn!("a handler took too long");
         let detail = "the answer took too long";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
         Ok(problem.retry_after(1).into_response())
     });
-    match answered {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    response
 }
 
 /// Whether a request names this machine by a name that leads to it from nowhere else, or names none.

@@ -22,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -31,7 +30,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::tls::Tls;
+use crate::{app::Whole, tls::Tls};
 
 /// What one listener grants its connections.
 ///
@@ -110,7 +109,7 @@ const BACKLOG: Duration = Duration::from_millis(50);
 /// When the address of `endpoint` cannot be read. A failed accept is not an error: the loop goes on.
 pub async fn serve(
     endpoint: impl Into<Endpoint>,
-    app: Router,
+    app: impl Whole,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {

@@ -37,7 +37,7 @@ impl Client {
         Self {
             address: Self::address_of(headers, extensions, proxies),
             device: device_name(&String::from_utf8_lossy(user_agent)),
-            request_id: extensions.get::<RequestId>().map(RequestId::to_string),
+            request_id: RequestId::current().map(|id| id.to_string()),
         }
     }
 

@@ -10,7 +10,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
 };
 
 use axum::{
@@ -24,13 +23,12 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::FutureExt;
 use guard::Problem;
 use ipnet::IpNet;
 use tokio::task_local;
-use tower::Service;
-
-use crate::secret;
+use tower::{Service, service_fn};
+use uuid::Uuid;
 
 /// Names the request in its answer, and in what a proxy passes on.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -102,7 +100,9 @@ impl Namer {
         for (half, key) in bytes.chunks_exact_mut(8).zip(&self.keys) {
             half.copy_from_slice(&key.hash_one(number).to_be_bytes());
         }
-        HeaderValue::try_from(secret::hex(&bytes)).ok().map(RequestId)
+        let mut digits = Uuid::encode_buffer();
+        let digits = Uuid::from_bytes(bytes).simple().encode_lower(&mut digits);
+        HeaderValue::from_str(digits).ok().map(RequestId)
     }
 }
 
@@ -117,51 +117,33 @@ pub(super) fn named<S: Clone + Send + Sync + 'static>(
     }))
 }
 
-/// Gives every request of an application an id.
-pub(crate) fn around(app: Router, proxies: &[IpNet]) -> Router {
-    Router::new().fallback_service(Naming { app, namer: Namer::new(proxies) })
-}
-
-/// An application whose requests have ids. It holds it as a whole: a layer would copy each route of it for each request.
-#[derive(Clone)]
-struct Naming {
-    app: Router,
-    namer: Arc<Namer>,
-}
-
-impl Service<Request> for Naming {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Self { mut app, namer } = self.clone();
-        let run = move |request: Request| {
-            app.call(request).map(|answered| match answered {
-                Ok(response) => response,
-                Err(never) => match never {},
-            })
-        };
-        Box::pin(async move { Ok(answer(&namer, request, run).await) })
-    }
+/// Gives every request of an application an id. It holds it as a whole: a layer would copy each route of it for each request.
+pub(crate) fn around<S>(app: S, proxies: &[IpNet]) -> Router
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
+    S: Clone + Send + Sync + 'static,
+{
+    let namer = Namer::new(proxies);
+    Router::new().fallback_service(service_fn(move |request| {
+        let (namer, mut app) = (Arc::clone(&namer), app.clone());
+        async move {
+            let run = |request| app.call(request).map(|Ok(response)| response);
+            Ok::<_, Infallible>(answer(&namer, request, run).await)
+        }
+    }))
 }
 
 async fn answer<F: Future<Output = Response>>(
     namer: &Namer,
-    mut request: Request,
+    request: Request,
     run: impl FnOnce(Request) -> F,
 ) -> Response {
-    if request.extensions().get::<RequestId>().is_some() {
+    if CURRENT.try_with(|_| ()).is_ok() {
         return run(request).await;
     }
     let id = RequestId::of_proxy(&request, &namer.proxies).or_else(|| namer.name());
     let Some(id) = id else { return run(request).await };
-    request.extensions_mut().insert(id.clone());
-    let mut response = CURRENT.scope(id.clone(), run(request)).await;
+    let mut response = CURRENT.scope(id.clone(), async { run(request).await }).await;
     tell(&mut response, &id);
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    app,
+    app::{self, Whole},
     cli::{
         certificate::{self, Certificate},
         output, systemd, unfit,
@@ -140,7 +140,7 @@ impl Instance {
             }
             _ => Router::new(),
         };
-        let mut app = metrics::measured(app::router(&self.auth, more.merge(published)), &latencies);
+        let routes = metrics::measured(app::router(&self.auth, more.merge(published)), &latencies);
         if is_dev || http.pages {
             let site = Site {
                 auth: self.auth.clone(),
@@ -151,8 +151,15 @@ impl Instance {
                 counted: Arc::default(),
                 started: self.auth.clock().now(),
             };
-            app = ui::around(app, &site);
+            self.within_rules(ui::around(routes, &site), is_dev)
+        } else {
+            self.within_rules(routes, is_dev)
         }
+    }
+
+    /// An application in the rules of a server, with all that is noted of requests.
+    fn within_rules(&self, app: impl Whole, is_dev: bool) -> Router {
+        let http = &self.auth.config().http;
         // A browser would keep to it for everything else that is served under the names of this machine.
         let is_https = |url: &PublicUrl| url.is_https() && !url.is_loopback();
         let https = http.public_url.as_ref().is_some_and(is_https);
@@ -165,7 +172,7 @@ impl Instance {
     }
 
     /// What is served at the address for metrics.
-    fn metrics_app(&self) -> Router {
+    fn metrics_app(&self) -> impl Whole + use<> {
         let http = &self.auth.config().http;
         let routes = match &self.recorder {
             Some(recorder) => metrics::routes(recorder, &self.latencies, http, To::Anyone),

@@ -11,7 +11,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, Request},
     http::{HeaderValue, header},
@@ -30,13 +29,13 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_rustls::rustls::ServerConfig;
-use tower::Service;
 
 use super::{
     Limits, handshake, refusal,
     socket::{Phase, Pulse, Socket, State, Watched},
     wire::{Stream, Wire},
 };
+use crate::app::Whole;
 
 /// How long an idle connection stays open after the listener was told to stop, so that a request which
 /// is already on its way is answered and not lost.
@@ -66,7 +65,7 @@ pub(super) async fn serve(
     stream: TcpStream,
     tls: Option<Arc<ServerConfig>>,
     peer: SocketAddr,
-    app: Router,
+    app: impl Whole,
     limits: &Limits,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -106,7 +105,7 @@ pub(super) async fn serve(
     let mut io = TokioIo::new(Socket::new(stream, pulse.clone()));
     let mut service = service_fn({
         let pulse = pulse.clone();
-        move |request| answer(&app, request, peer, &pulse)
+        move |request| answer(app.clone(), request, peer, &pulse)
     });
     let (end, socket) = loop {
         let mut connection = builder.serve_connection(io, service);
@@ -157,12 +156,12 @@ pub(super) async fn serve(
 }
 
 /// Passes a request to the application and lets `pulse` know when it begins and ends.
-fn answer(
-    app: &Router,
+fn answer<A: Whole>(
+    mut app: A,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     pulse: &Pulse,
-) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<> {
+) -> impl Future<Output = Result<Response<Watched<Body>>, Infallible>> + use<A> {
     {
         let mut state = pulse.lock();
         state.phase = Phase::Busy;
@@ -173,12 +172,9 @@ fn answer(
         Body::new(Watched::new(body, pulse.clone(), |pulse| pulse.lock().body_open = false))
     });
     request.extensions_mut().insert(ConnectInfo(peer));
-    let answer = app.clone().call(request);
+    let answer = app.call(request);
     async move {
-        let mut response = match answer.await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let Ok(mut response) = answer.await;
         let stopping = {
             let mut state = pulse.lock();
             state.unflushed = true;

@@ -2,9 +2,7 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
 };
 
 use ::metrics::Counter;
@@ -16,13 +14,16 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures_util::TryFutureExt;
 use ipnet::IpNet;
-use tower::Service;
+use tower::service_fn;
 use tracing::{Instrument, Span, debug_span, field::Empty};
 
 use super::look::{Look, Looking};
-use crate::telemetry::{self, REQUESTS};
+use crate::{
+    app::Whole,
+    telemetry::{self, REQUESTS},
+};
 
 pub(super) const NAME: &str = "countersign_requests_total";
 
@@ -66,35 +67,18 @@ impl Requests {
 
 /// Counts what an application answers, by the route that its answers name (see [`marked`]), and has traces and the log know
 /// of it.
-pub(crate) fn counted(app: Router, http: &Http) -> Router {
+pub(crate) fn counted(app: impl Whole, http: &Http) -> impl Whole {
     let requests = Requests { proxies: http.trusted_proxies.clone(), ..Requests::default() };
-    Router::new().fallback_service(Counted { app, requests: Arc::new(requests) })
-}
-
-#[derive(Debug, Clone)]
-struct Counted {
-    app: Router,
-    requests: Arc<Requests>,
-}
-
-impl Service<Request> for Counted {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let requests = Arc::clone(&self.requests);
+    let requests = Arc::new(requests);
+    service_fn(move |request| {
+        let (mut app, requests) = (app.clone(), Arc::clone(&requests));
         let span = span(&request);
         let method = (!span.is_disabled()).then(|| {
             telemetry::continue_trace(&span, &request, &requests.proxies);
             method(&request)
         });
-        let answered = self.app.call(request).instrument(span.clone());
-        let counted = answered.map_ok(move |response| {
+        let answered = app.call(request).instrument(span.clone());
+        answered.map_ok(move |response| {
             let route = response.extensions().get::<MatchedPath>();
             let (route, status) = (route.map_or(NONE, MatchedPath::as_str), response.status());
             requests.count(route, status);
@@ -102,9 +86,8 @@ impl Service<Request> for Counted {
                 finish(&span, method, route, status);
             }
             response
-        });
-        counted.boxed()
-    }
+        })
+    })
 }
 
 /// What a trace has of a request, by the names of OpenTelemetry's conventions for HTTP: none of the path, the address or
@@ -118,7 +101,7 @@ fn span(request: &Request) -> Span {
         http.request.method = method(request),
         http.response.status_code = Empty,
         http.route = Empty,
-        request_id = request.extensions().get::<RequestId>().map(RequestId::as_str),
+        request_id = RequestId::current().as_ref().map(RequestId::as_str),
     )
 }
 

@@ -37,6 +37,7 @@ pub(crate) use self::{
 };
 use self::{assets::Assets, routes::Routes, visit::Pages};
 use crate::{
+    app::Whole,
     metrics::{self, Latencies},
     settings::Shown,
 };
@@ -61,11 +62,11 @@ pub(crate) struct Site {
 }
 
 /// Puts the pages in front of the routes: a path is a page for whom [`wants_page`] tells, and a route for others.
-pub(crate) fn around(api: Router, site: &Site) -> Router {
+pub(crate) fn around(api: Router, site: &Site) -> impl Whole + use<> {
     let url = site.auth.config().http.public_url.as_ref();
     let base = url.map_or("", |url: &PublicUrl| url.as_str().trim_start_matches(url.origin()));
     let pages = Pages::new(api.clone(), site.clone(), base.to_owned(), Assets::new());
-    let mut routes = Routes::new(api);
+    let mut routes = Routes::new(api.merge(metrics::marked(assets::routes())));
     home::add(&mut routes);
     account::add(&mut routes);
     admin::add(&mut routes);
@@ -80,7 +81,7 @@ pub(crate) fn around(api: Router, site: &Site) -> Router {
     if site.auth.outbox().is_some() {
         outbox::add(&mut routes);
     }
-    routes.finish(pages).merge(metrics::marked(assets::routes()))
+    routes.finish(pages)
 }
 
 /// Says whether a request comes from somebody who looks at pages: its `Accept` names `text/html`.

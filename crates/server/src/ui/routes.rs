@@ -12,14 +12,17 @@ use axum::{
     routing::{any, get, post},
 };
 use guard::Problem;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt, service_fn};
 
 use super::{
     home,
     visit::{Pages, Visit},
     wants_page,
 };
-use crate::{app::Nowhere, metrics};
+use crate::{
+    app::{Nowhere, Whole},
+    metrics,
+};
 
 /// The pages of a server beside its routes.
 pub(super) struct Routes {
@@ -58,8 +61,9 @@ impl Routes {
     }
 
     /// All of it as one.
-    pub(super) fn finish(self, state: Pages) -> Router {
+    pub(super) fn finish(self, state: Pages) -> impl Whole {
         let Self { pages, forms, api } = self;
+        let api = api.merge(metrics::marked(forms.with_state(state.clone())));
         let (routes, known) = (api.clone(), state.clone());
         let elsewhere = async move |request: Request| {
             let (mut parts, body) = request.into_parts();
@@ -72,11 +76,12 @@ impl Routes {
                 Err(refusal) => refusal,
             }
         };
-        let pages = metrics::marked(pages.with_state(state.clone())).fallback(elsewhere);
-        metrics::marked(forms.with_state(state)).fallback(async move |request: Request| {
+        let pages = metrics::marked(pages.with_state(state)).fallback(elsewhere);
+        service_fn(move |request: Request| {
             let looks = matches!(*request.method(), Method::GET | Method::HEAD);
             let is_page = looks && wants_page(request.headers());
-            answer(if is_page { pages } else { api }, request).await
+            let mut routes = if is_page { pages.clone() } else { api.clone() };
+            routes.call(request)
         })
     }
 }

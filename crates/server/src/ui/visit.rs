@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use askama::Template;
-use auth::RequestId;
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -234,9 +233,6 @@ impl Visit {
         // And nothing else: what axum notes there of the page's own path would count for the route's too.
         if let Some(peer) = self.request.extensions.get::<ConnectInfo<SocketAddr>>() {
             request.extensions_mut().insert(*peer);
-        }
-        if let Some(id) = self.request.extensions.get::<RequestId>() {
-            request.extensions_mut().insert(id.clone());
         }
         *request.headers_mut() = self.request.headers.clone();
         let headers = request.headers_mut();
