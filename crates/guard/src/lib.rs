@@ -66,7 +66,7 @@ mod remote;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use axum::http::{header::AUTHORIZATION, request::Parts};
+use axum::http::{HeaderValue, header::AUTHORIZATION, request::Parts};
 
 #[cfg(feature = "remote")]
 pub use self::remote::{RemoteKeys, RemoteKeysError};
@@ -131,11 +131,7 @@ impl Guard {
         if headers.next().is_some() {
             return Err(Denied::authorization_repeated());
         }
-        let scheme = match header {
-            None => None,
-            Some(value) => Some(value.to_str().map_err(|_| Denied::authorization_malformed())?),
-        }
-        .map(|value| value.split(' ').next().unwrap_or_default());
+        let scheme = header.map(scheme).transpose()?;
 
         for way in self.ways.iter() {
             let asked = match (way.scheme(), scheme) {
@@ -152,6 +148,13 @@ impl Guard {
             Some(_) => Err(Denied::scheme_unsupported()),
         }
     }
+}
+
+/// The first word of an `Authorization` header; the rest may be long, and is for those to read whose scheme it is.
+fn scheme(value: &HeaderValue) -> Result<&str, Denied> {
+    let word = value.as_bytes().split(|&byte| byte == b' ').next().unwrap_or_default();
+    let word = str::from_utf8(word).ok().filter(|word| word.is_ascii());
+    word.ok_or_else(Denied::authorization_malformed)
 }
 
 impl fmt::Debug for Guard {
