@@ -11,7 +11,7 @@ use auth::{
     storage::{Db, StorageError},
 };
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{FromRef, Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     middleware,
@@ -137,7 +137,7 @@ async fn list(
     State(db): State<Db>,
     _: Principal,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<JsonBody<List>, Error> {
+) -> Result<Json<List>, Error> {
     let Ok(Query(Page { after, limit })) = page else { return Err(Error::PageInvalid) };
     let limit = limit.unwrap_or(PAGE);
     if !(1..=LONGEST_PAGE).contains(&limit) {
@@ -149,25 +149,25 @@ async fn list(
     let more = items.len() > full;
     items.truncate(full);
     let next = items.last().filter(|_| more).map(Post::id);
-    Ok(JsonBody(List { items, next }))
+    Ok(Json(List { items, next }))
 }
 
 async fn create(
     State(app): State<App>,
     author: Principal,
     Json(draft): Json<Draft>,
-) -> Result<(StatusCode, JsonBody<Post>), Error> {
+) -> Result<(StatusCode, Json<Post>), Error> {
     let (id, now) = (app.ids.next(), app.clock.now().seconds());
     let post = storage::post_create(&app.db, id, &author, draft.checked()?, now).await?;
-    Ok((StatusCode::CREATED, JsonBody(post)))
+    Ok((StatusCode::CREATED, Json(post)))
 }
 
 async fn read(
     State(db): State<Db>,
     _: Principal,
     Path(id): Path<String>,
-) -> Result<JsonBody<Post>, Error> {
-    storage::post(&db, parse(&id)?).await?.map(JsonBody).ok_or(Error::NotFound)
+) -> Result<Json<Post>, Error> {
+    storage::post(&db, parse(&id)?).await?.map(Json).ok_or(Error::NotFound)
 }
 
 async fn update(
@@ -175,9 +175,9 @@ async fn update(
     caller: Principal,
     Path(id): Path<String>,
     Json(draft): Json<Draft>,
-) -> Result<JsonBody<Post>, Error> {
+) -> Result<Json<Post>, Error> {
     let (id, now) = (parse(&id)?, app.clock.now().seconds());
-    storage::post_update(&app.db, id, &caller, draft.checked()?, now).await?.outcome().map(JsonBody)
+    storage::post_update(&app.db, id, &caller, draft.checked()?, now).await?.outcome().map(Json)
 }
 
 async fn remove(

@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -71,7 +71,7 @@ impl Operation<'_> {
 
 impl IntoResponse for Accepted {
     fn into_response(self) -> Response {
-        (StatusCode::ACCEPTED, JsonBody(Body { status: "accepted" })).into_response()
+        (StatusCode::ACCEPTED, Json(Body { status: "accepted" })).into_response()
     }
 }
 

@@ -1,5 +1,5 @@
 use axum::{
-    Json, Router,
+    Router,
     extract::{Query, rejection::QueryRejection},
     routing::get,
 };
@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::Filter;
 use crate::{
     Auth, Error,
-    http::page::{MAX_PAGE, PAGE, Page, limit},
+    http::{
+        Json,
+        page::{MAX_PAGE, PAGE, Page, limit},
+    },
     openapi::{self, Document},
     roles::Administrator,
     users::UserId,

@@ -1,4 +1,4 @@
-//! Reading bodies: JSON and forms, refused in our own words.
+//! Bodies: JSON and forms are read, and refused in our own words; JSON is written.
 //!
 //! The refusals of the usual extractors repeat the value they could not read, and the value may be a
 //! password. These name the member and what is wrong with it, never what was sent.
@@ -6,10 +6,11 @@
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
@@ -17,12 +18,14 @@ use crate::Error;
 
 /// The longest body that is read.
 const MAX_BODY: usize = 64 * 1024;
+/// Room that an answer begins with: enough for most, so that they do not move while they are written.
+const USUAL_ANSWER: usize = 1024;
 /// The longest path to a member that a refusal repeats.
 const MAX_PATH: usize = 64;
 
-/// A JSON body; refusals are `application/problem+json` and never repeat a value.
+/// A JSON body, of a request or of an answer.
 ///
-/// The content type must be `application/json`: a form on a foreign page cannot send that without a
+/// Of a request: refusals are `application/problem+json` and never repeat a value. The content type must be `application/json`: a form on a foreign page cannot send that without a
 /// preflight. Members that `T` does not know are refused when it says `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
@@ -35,6 +38,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Error::ContentTypeUnsupported("application/json"));
         }
         Ok(Self(parse_json(&read(request).await?)?))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut text = Vec::with_capacity(USUAL_ANSWER);
+        match serde_json::to_writer(&mut text, &self.0) {
+            Ok(()) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+            Err(error) => Error::internal(error).into_response(),
+        }
     }
 }
 

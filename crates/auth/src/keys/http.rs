@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     body::HttpBody,
     extract::{
         FromRequest, Path, Query, Request, State,
@@ -142,7 +142,7 @@ struct Asked {
 async fn list(
     admin: Administrator,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<JsonBody<Page<Listed, String>>, Error> {
+) -> Result<Json<Page<Listed, String>>, Error> {
     let Query(asked) = query
         .map_err(|_| Error::QueryInvalid("the query takes after (a kid) and limit (a number)"))?;
     let limit = limit(asked.limit)?;
@@ -153,7 +153,7 @@ async fn list(
         keys.drain(..=place);
     }
     keys.truncate(limit + 1);
-    Ok(JsonBody(Page::of(keys, limit, |key| key.kid.clone(), Listed::from)))
+    Ok(Json(Page::of(keys, limit, |key| key.kid.clone(), Listed::from)))
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -177,15 +177,15 @@ async fn rotate(admin: Administrator, request: Request) -> Result<Response, Erro
     let key = admin.auth().key_rotate(algorithm, immediate).await?;
     let known = before.iter().any(|other| other.kid == key.kid);
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, JsonBody(Listed::from(key))).into_response())
+    Ok((status, Json(Listed::from(key))).into_response())
 }
 
 async fn revoke(
     admin: Administrator,
     kid: Result<Path<String>, PathRejection>,
-) -> Result<JsonBody<Listed>, Error> {
+) -> Result<Json<Listed>, Error> {
     let Path(kid) = kid.map_err(|_| Error::NotFound)?;
     let key = admin.auth().key_revoke(&kid).await?;
     let now = admin.auth().keys_list().await?.into_iter().find(|other| other.kid == key.kid);
-    Ok(JsonBody(now.unwrap_or(key).into()))
+    Ok(Json(now.unwrap_or(key).into()))
 }

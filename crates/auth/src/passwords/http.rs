@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{FromRequest, Request, State},
     http::{HeaderMap, Method, StatusCode, header::SET_COOKIE},
     response::{IntoResponse, Response},
@@ -103,13 +103,13 @@ async fn login(
     State(auth): State<Auth>,
     client: Client,
     request: Request,
-) -> Result<JsonBody<TokenAnswer>, OAuthError> {
+) -> Result<Json<TokenAnswer>, OAuthError> {
     if !auth.config().auth.mode.offers_tokens() {
         return Err(Error::ModeDisabled.into());
     }
     let user = authenticate(&auth, &client, request).await?;
     let tokens = auth.tokens_create(&user, &client).await?;
-    Ok(JsonBody(tokens.into()))
+    Ok(Json(tokens.into()))
 }
 
 async fn login_session(
@@ -125,7 +125,7 @@ async fn login_session(
     let replaced = auth.sessions().presented(&method, &headers).map_err(Error::from)?;
     let user = authenticate(&auth, &client, request).await?;
     let cookie = auth.session_start(&user, &client, replaced).await?;
-    Ok(([(SET_COOKIE, cookie)], JsonBody(Account::from(user))).into_response())
+    Ok(([(SET_COOKIE, cookie)], Json(Account::from(user))).into_response())
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -142,14 +142,14 @@ async fn change(
     caller: Principal,
     client: Client,
     Json(body): Json<Change>,
-) -> Result<JsonBody<Revoked>, Error> {
+) -> Result<Json<Revoked>, Error> {
     let auth = auth.acting_for(&caller, client.clone())?;
     let user = auth.caller(&caller).await?;
     let (_, session) = caller_session(&caller)?;
     let Change { current_password, new_password } = body;
     let (current, new) = (&current_password, &new_password);
     let ending = auth.password_change(&user, session, current, new, &client).await?;
-    Ok(JsonBody(ending.into()))
+    Ok(Json(ending.into()))
 }
 
 #[derive(Deserialize, ToSchema)]

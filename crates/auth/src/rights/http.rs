@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{Query, State, rejection::QueryRejection},
     routing::get,
 };
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Auth, Error,
-    http::Client,
+    http::{Client, Json},
     openapi::{Document, Operation},
     roles::Administrator,
     users::{UserId, http::UserPath},
@@ -85,7 +85,7 @@ async fn own(
     caller: Principal,
     client: Client,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<JsonBody<Value>, Error> {
+) -> Result<Json<Value>, Error> {
     let (auth, user) = (auth.acting_for(&caller, client)?, auth.caller(&caller).await?);
     export(&auth, user.id, query).await
 }
@@ -94,7 +94,7 @@ async fn of_another(
     admin: Administrator,
     UserPath(id): UserPath,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<JsonBody<Value>, Error> {
+) -> Result<Json<Value>, Error> {
     export(admin.auth(), id, query).await
 }
 
@@ -102,6 +102,6 @@ async fn export(
     auth: &Auth,
     id: UserId,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<JsonBody<Value>, Error> {
-    Ok(JsonBody(auth.user_export(id, after(query)?).await?.to_json()))
+) -> Result<Json<Value>, Error> {
+    Ok(Json(auth.user_export(id, after(query)?).await?.to_json()))
 }

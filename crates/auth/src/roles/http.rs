@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{FromRef, FromRequestParts, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -126,7 +126,7 @@ async fn claim(
     let claimed =
         auth.administrator_claim(&token, &email, &password, name.as_deref(), &client).await?;
     Ok(match claimed {
-        Claimed::Made(user) => (StatusCode::CREATED, JsonBody(Account::from(user))).into_response(),
-        Claimed::Promoted(user) => JsonBody(Account::from(user)).into_response(),
+        Claimed::Made(user) => (StatusCode::CREATED, Json(Account::from(user))).into_response(),
+        Claimed::Promoted(user) => Json(Account::from(user)).into_response(),
     })
 }

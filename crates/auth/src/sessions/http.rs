@@ -1,7 +1,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Router,
     body::HttpBody,
     extract::{
         FromRequest, Path, Query, Request, State, rejection::PathRejection,
@@ -26,7 +26,7 @@ use crate::{
     Auth, Error,
     audit::{Actor, By, Cause},
     http::{
-        Client, Json as Body,
+        Client, Json,
         cookie::Presented,
         page::{Page, limit},
     },
@@ -267,7 +267,7 @@ async fn refresh_token(
         return Ok(None);
     }
     let request = Request::from_parts(parts.clone(), body);
-    let Body(Logout { refresh_token }) = Body::from_request(request, &()).await?;
+    let Json(Logout { refresh_token }) = Json::from_request(request, &()).await?;
     let Some(text) = refresh_token else { return Ok(None) };
     let token = auth.refresh_tokens().read(&text).ok_or(Error::InvalidGrant)?;
     Ok(Some(Which::One(token.session)))

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{FromRequest, Request, State},
     http::request::Parts,
     routing::post,
@@ -18,7 +18,7 @@ use super::{STANDARD_CLAIMS, Tokens};
 use crate::{
     Auth, Error,
     config::WhenStale,
-    http::{Client, JsonOrForm, OAuthError, parameters},
+    http::{Client, Json, JsonOrForm, OAuthError, parameters},
     keys::KeyRing,
     openapi::Document,
     revocation::Revocations,
@@ -86,7 +86,7 @@ async fn refresh(
     State(auth): State<Auth>,
     client: Client,
     request: Request,
-) -> Result<JsonBody<TokenAnswer>, OAuthError> {
+) -> Result<Json<TokenAnswer>, OAuthError> {
     if !auth.config().auth.mode.offers_tokens() {
         return Err(Error::ModeDisabled.into());
     }
@@ -95,7 +95,7 @@ async fn refresh(
         JsonOrForm::Form(form) => from_form(form)?,
     };
     let tokens = auth.tokens_refresh(&refresh_token, &client).await?;
-    Ok(JsonBody(tokens.into()))
+    Ok(Json(tokens.into()))
 }
 
 /// The form of RFC 6749 §6.

@@ -1,7 +1,7 @@
 mod admin;
 
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{FromRequestParts, Path, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -132,15 +132,15 @@ async fn register(
     let Registration { email, password, name } = body;
     Ok(match auth.register(&email, &password, name.as_deref(), &client).await? {
         Registered::Complete(user) => {
-            (StatusCode::CREATED, JsonBody(Account::from(user))).into_response()
+            (StatusCode::CREATED, Json(Account::from(user))).into_response()
         }
         Registered::Pending => Accepted.into_response(),
     })
 }
 
-async fn me(State(auth): State<Auth>, caller: Principal) -> Result<JsonBody<Account>, Error> {
+async fn me(State(auth): State<Auth>, caller: Principal) -> Result<Json<Account>, Error> {
     let user = auth.caller(&caller).await?;
-    Ok(JsonBody(user.into()))
+    Ok(Json(user.into()))
 }
 
 /// What is left out stays as it is; `null` removes the name.
@@ -161,14 +161,14 @@ async fn rename(
     caller: Principal,
     client: Client,
     Json(body): Json<Renaming>,
-) -> Result<JsonBody<Account>, Error> {
+) -> Result<Json<Account>, Error> {
     let auth = auth.acting_for(&caller, client)?;
     let user = auth.caller(&caller).await?;
     let user = match body.name {
         Some(name) => auth.user_set_name(user.id, name.as_deref()).await?,
         None => user,
     };
-    Ok(JsonBody(user.into()))
+    Ok(Json(user.into()))
 }
 
 #[derive(Deserialize, ToSchema)]

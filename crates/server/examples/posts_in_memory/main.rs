@@ -6,9 +6,9 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use auth::Config;
+use auth::{Config, Json};
 use axum::{
-    Json, Router,
+    Router,
     extract::{FromRef, State},
     middleware,
     response::{IntoResponse, Response},

@@ -1,5 +1,5 @@
 use axum::{
-    Json as JsonBody, Router,
+    Router,
     extract::{OriginalUri, Query, rejection::QueryRejection},
     http::{StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
@@ -122,7 +122,7 @@ const QUERY: &str = "the query takes q (a part of an address or a name), role, d
 async fn list(
     admin: Administrator,
     query: Result<Query<Looked>, QueryRejection>,
-) -> Result<JsonBody<Page<Administered>>, Error> {
+) -> Result<Json<Page<Administered>>, Error> {
     let Query(looked) = query.map_err(|_| Error::QueryInvalid(QUERY))?;
     let limit = limit(looked.limit)?;
     let search = Search {
@@ -134,7 +134,7 @@ async fn list(
         order: Order::NewestFirst,
     };
     let users = admin.auth().users_find(&search).await?;
-    Ok(JsonBody(Page::of(users, limit, |user| user.id.0, Administered::from)))
+    Ok(Json(Page::of(users, limit, |user| user.id.0, Administered::from)))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -165,15 +165,12 @@ async fn create(
     let user = admin.auth().user_create(new).await?;
     // Under the prefix that an application gives the routes.
     let location = [(LOCATION, format!("{}/{}", uri.path(), user.id.0))];
-    Ok((StatusCode::CREATED, location, JsonBody(Administered::from(user))).into_response())
+    Ok((StatusCode::CREATED, location, Json(Administered::from(user))).into_response())
 }
 
-async fn show(
-    admin: Administrator,
-    UserPath(id): UserPath,
-) -> Result<JsonBody<Administered>, Error> {
+async fn show(admin: Administrator, UserPath(id): UserPath) -> Result<Json<Administered>, Error> {
     let user = admin.auth().user(id).await?.ok_or(Error::NotFound)?;
-    Ok(JsonBody(user.into()))
+    Ok(Json(user.into()))
 }
 
 /// What is left out stays as it is; `null` removes the name.
@@ -195,12 +192,12 @@ async fn change(
     admin: Administrator,
     UserPath(id): UserPath,
     Json(body): Json<Changes>,
-) -> Result<JsonBody<Administered>, Error> {
+) -> Result<Json<Administered>, Error> {
     let Changes { name, roles, disabled } = body;
     let roles = roles.as_deref().map(with_user);
     let name = name.as_ref().map(Option::as_deref);
     let update = UserUpdate { name, roles: roles.as_deref(), disabled };
-    Ok(JsonBody(admin.auth().user_update(id, update).await?.into()))
+    Ok(Json(admin.auth().user_update(id, update).await?.into()))
 }
 
 async fn remove(admin: Administrator, UserPath(id): UserPath) -> Result<StatusCode, Error> {
@@ -212,18 +209,15 @@ async fn sessions(
     admin: Administrator,
     UserPath(id): UserPath,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<JsonBody<Page<Login>>, Error> {
+) -> Result<Json<Page<Login>>, Error> {
     let page = asked(query)?;
     let user = admin.auth().user(id).await?.ok_or(Error::NotFound)?;
     let own = admin.principal().session();
     logins(admin.auth(), user.id, own.and_then(|own| Uuid::try_parse(own).ok()), page).await
 }
 
-async fn sign_out(
-    admin: Administrator,
-    UserPath(id): UserPath,
-) -> Result<JsonBody<Revoked>, Error> {
-    Ok(JsonBody(admin.auth().user_sign_out(id).await?.into()))
+async fn sign_out(admin: Administrator, UserPath(id): UserPath) -> Result<Json<Revoked>, Error> {
+    Ok(Json(admin.auth().user_sign_out(id).await?.into()))
 }
 
 /// Roles with the one that every account has.
