@@ -321,7 +321,11 @@ async fn keys_of_every_usual_form_are_served_with() {
 fn start_dev(data: &Path, printed: &Path, more: &[&str]) -> Server {
     let clean = countersign();
     let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$@" >"$0""#]).arg(printed).arg(clean.get_program());
+    // Whoever runs the tests behind `nohup` has them ignore what a terminal says as it goes.
+    command
+        .args(["-c", r#"exec env --default-signal=HUP "$@" >"$0""#])
+        .arg(printed)
+        .arg(clean.get_program());
     command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).args(more);
     for (name, _) in clean.get_envs() {
         command.env_remove(name);
