@@ -104,6 +104,7 @@ class Bench:
             _, cookie = sign_in(embedded)
             routes = [
                 Route("open", embedded, "/open/posts"),
+                Route("open_sent", embedded, "/open/posts", credential=bearer, is_guarded=False),
                 Route("token", embedded, credential=bearer),
                 Route("cookie", embedded, credential=cookie),
                 Route("stored_token", dev, credential=bearer),

@@ -15,6 +15,7 @@ MEMORY = {
     "token": "Countersign, access token",
     "cookie": "Countersign, session cookie",
     "open": "Countersign, the same route without a guard",
+    "open_sent": "Countersign, without a guard, the token sent too",
     "axum": "axum + jsonwebtoken",
     "axum_open": "axum, the same route without a check",
     "express": "Express + jsonwebtoken",
