@@ -12,11 +12,19 @@ as_root() {
     fi
 }
 
+# What apt says is hundreds of lines, and is of use when it fails.
 apt_install() {
+    local log status=0
     command -v apt-get >/dev/null || return 1
     say "install: $*"
-    as_root apt-get update -qq &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    log=$(mktemp)
+    {
+        as_root apt-get update -qq &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    } >"$log" 2>&1 || status=$?
+    ((status == 0)) || cat "$log" >&2
+    rm -f "$log"
+    return "$status"
 }
 
 # The same for packages with a service, which Debian would start: it is left stopped, now and at the next start of the machine.
