@@ -1,6 +1,6 @@
 //! Checks of what stands between a client and a server: the settings of proxies, and a question to the server itself.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, net::IpAddr, time::Duration};
 
 use auth::{
     Clock,
@@ -160,6 +160,11 @@ fn is_forwarded(seen: &Seen) -> bool {
     seen.forwarded_for.iter().any(|element| element != CLAIMED)
 }
 
+/// Whether the last one on the way wrote down this address: as on one machine with the proxy, by loopback.
+fn was_asked_from(seen: &Seen, address: IpAddr) -> bool {
+    seen.forwarded_for.last().and_then(|last| last.parse().ok()) == Some(address)
+}
+
 pub(super) fn client(facts: &Facts) -> Vec<Finding> {
     let seen = match probed(facts) {
         Ok(probed) => &probed.seen,
@@ -178,6 +183,13 @@ pub(super) fn client(facts: &Facts) -> Vec<Finding> {
                 "add \"{peer}/{}\" to http.trusted_proxies",
                 if peer.is_ipv4() { 32 } else { 128 }
             ),
+        ),
+        (true, true) if client == peer && was_asked_from(seen, peer) => Finding::warning(
+            format!(
+                "the question came to the proxy from {peer}, which is trusted as a proxy itself"
+            ),
+            "what the server makes of other clients cannot be told from here",
+            "ask from another machine, or at an address of this one that http.trusted_proxies does not have",
         ),
         (true, true) if client == peer => Finding::failure(
             format!("the proxy at {peer} writes no address into X-Forwarded-For that can be read"),

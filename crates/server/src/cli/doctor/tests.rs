@@ -441,6 +441,11 @@ const BREAKS: &[Break] = {
         }),
         ("probe_client", Failure, "that can be read", |facts| {
             seen(facts).client = seen(facts).peer;
+            seen(facts).forwarded_for.push("unknown".to_owned());
+        }),
+        ("probe_client", Warning, "which is trusted as a proxy itself", |facts| {
+            seen(facts).client = seen(facts).peer;
+            seen(facts).forwarded_for = vec![seen(facts).peer.expect("a peer").to_string()];
         }),
         ("probe_client", Failure, "says of nobody who he is", |facts| {
             seen(facts).forwarded_for.clear();
