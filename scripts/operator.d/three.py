@@ -21,7 +21,7 @@ from types import TracebackType
 UNITS = {8000: "countersign", 8001: "countersign@8001", 8002: "countersign@8002"}
 THREADS = 4
 PAUSE = 0.01  # seconds between two requests of a thread
-UNTIL_ASKED = 6  # seconds after which nginx asks one again: fail_timeout of the guide, and one
+UNTIL_ASKED = 2  # seconds after which nginx asks one again: fail_timeout of the guide, and one
 MOST = 60  # seconds that a load may last, whatever happens
 TOKENS = pathlib.Path(__file__).with_name("tokens")
 NGINX_ERRORS = pathlib.Path("/var/log/nginx/error.log")
