@@ -1,11 +1,11 @@
 use axum::{
-    Json, Router,
+    Router,
     extract::{FromRef, Path, State},
     http::StatusCode,
     routing::{delete, get},
 };
 use countersign_auth::{
-    Auth, Client, Config, Error,
+    Auth, Client, Config, Error, Json,
     audit::{Actor, By, Filter},
     roles::Administrator,
     storage::{Db, Migration, Migrations, StorageError},
@@ -77,7 +77,7 @@ async fn list(State(db): State<Db>, caller: Principal) -> Result<Json<Value>, Er
 async fn write(
     State(app): State<App>,
     caller: Principal,
-    countersign_auth::Json(note): countersign_auth::Json<Note>,
+    Json(note): Json<Note>,
 ) -> Result<StatusCode, Error> {
     let row = [app.auth.ids().next().into(), caller.subject().into(), note.text.into()];
     app.db.execute("INSERT INTO notes (id, author, text) VALUES ($1, $2, $3)", row).await?;
