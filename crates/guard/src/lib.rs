@@ -150,11 +150,11 @@ impl Guard {
     }
 }
 
-/// The first word of an `Authorization` header; the rest may be long, and is for those to read whose scheme it is.
+/// The first word of an `Authorization` header, all of which has to be ASCII.
 fn scheme(value: &HeaderValue) -> Result<&str, Denied> {
-    let word = value.as_bytes().split(|&byte| byte == b' ').next().unwrap_or_default();
-    let word = str::from_utf8(word).ok().filter(|word| word.is_ascii());
-    word.ok_or_else(Denied::authorization_malformed)
+    let bytes = value.as_bytes();
+    let word = bytes.split(|&byte| byte == b' ').next().filter(|_| bytes.is_ascii());
+    word.and_then(|word| str::from_utf8(word).ok()).ok_or_else(Denied::authorization_malformed)
 }
 
 impl fmt::Debug for Guard {

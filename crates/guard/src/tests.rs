@@ -175,11 +175,15 @@ async fn two_authorization_headers_are_a_bad_request() {
 
 #[tokio::test]
 async fn a_header_that_is_not_ascii_is_a_bad_request() {
-    let answer = with_authorization("/posts", "Bearer \u{e9}").await;
-    assert_eq!(
-        (answer.status, &*answer.code()),
-        (StatusCode::BAD_REQUEST, "authorization_malformed")
-    );
+    // Whatever the scheme, and wherever it stands.
+    for header in ["Bearer \u{e9}", "Basic \u{e9}", "\u{e9} x", "\u{e9}"] {
+        let answer = with_authorization("/posts", header).await;
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (StatusCode::BAD_REQUEST, "authorization_malformed"),
+            "{header}"
+        );
+    }
 }
 
 #[tokio::test]

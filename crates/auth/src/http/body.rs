@@ -25,8 +25,9 @@ const MAX_PATH: usize = 64;
 
 /// A JSON body, of a request or of an answer.
 ///
-/// Of a request: refusals are `application/problem+json` and never repeat a value. The content type must be `application/json`: a form on a foreign page cannot send that without a
-/// preflight. Members that `T` does not know are refused when it says `deny_unknown_fields`.
+/// Of a request: refusals are `application/problem+json` and never repeat a value. The content type must be
+/// `application/json`: a form on a foreign page cannot send that without a preflight. Members that `T` does
+/// not know are refused when it says `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
